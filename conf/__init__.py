@@ -1,0 +1,1 @@
+"""The configuration files of snnrun, installed as the package `snnrun.conf`."""

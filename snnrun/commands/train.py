@@ -1,0 +1,78 @@
+"""`snnrun train`: check the configuration, make the run's folder, train; or the same for every job of a sweep."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from snnrun.commands.line import HELP, Flag, Line, shown_path, split
+from snnrun.errors import UserError
+
+FLAGS = (
+    HELP,
+    Flag("--multirun", ("-m",), "a sweep: every combination of values given with commas"),
+    Flag("--config-dir", ("-cd",), "a folder with your own options, as DIR/neuron/mine.yaml", value="DIR"),
+    Flag("--cfg", ("-c",), "print the configuration and stop", "job|hydra|all", ("job", "hydra", "all")),
+    Flag("--resolve", (), "with --cfg: the values in place of ${references}"),
+    Flag(
+        "--info",
+        ("-i",),
+        "print how the configuration comes about and stop",
+        "[WHAT]",
+        ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+        default="all",
+    ),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `snnrun train` with the words after the verb; returns the exit code."""
+    line = split(arguments, FLAGS)
+    if "--help" in line.flags:
+        from snnrun.commands.help import train_help
+
+        print(train_help(FLAGS, line.words, line.config_dir))
+        return 0
+    return _train(line)
+
+
+def _train(line: Line) -> int:
+    from snnrun.commands import launch
+    from snnrun.config.compose import plan
+
+    multirun, only_shown = "--multirun" in line.flags, "--cfg" in line.flags or "--info" in line.flags
+    if multirun and only_shown:
+        raise UserError("--multirun cannot go with --cfg or --info; leave one out")
+    if "--resolve" in line.flags and "--cfg" not in line.flags:
+        raise UserError("--resolve needs --cfg job")
+    checked = plan(line.words, multirun, line.config_dir)
+    if only_shown:
+        launch.show(line, checked)
+        return 0
+    if checked.local and any(config.device == "cuda" for config in checked.configs):
+        _require_cuda()
+    folder = _make_folder(checked.folder)
+    try:
+        return launch.sweep(checked, folder, line) if multirun else launch.run(checked, folder, line)
+    finally:
+        if folder.exists():
+            sys.stderr.flush()
+            print(shown_path(folder), flush=True)
+
+
+def _require_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError("device=cuda: there is no CUDA device here; allowed are auto and cpu")
+
+
+def _make_folder(folder: Path) -> Path:
+    """Create the folder, which must be new, and return its absolute path; raises UserError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        raise UserError(f"{folder} exists already; nothing was changed") from None
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {error.strerror}; choose another with output_dir=") from None
+    return folder.absolute()

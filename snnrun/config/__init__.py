@@ -1,0 +1,43 @@
+"""The closed configuration: what may be set, checked before anything else happens.
+
+`compose` is in `snnrun.config.compose` and not imported here, because it needs Hydra.
+"""
+
+from snnrun.config.datasets import Hdf5Config
+from snnrun.config.inits import CalibratedConfig, RateConfig
+from snnrun.config.neurons import TauConfig
+from snnrun.config.schema import (
+    OPTIONS,
+    BenchConfig,
+    BenchSection,
+    Config,
+    DatasetConfig,
+    InitConfig,
+    LearningConfig,
+    NetworkConfig,
+    NeuronConfig,
+    OptimizerConfig,
+    RegularizerConfig,
+    SurrogateConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "OPTIONS",
+    "BenchConfig",
+    "BenchSection",
+    "CalibratedConfig",
+    "Config",
+    "DatasetConfig",
+    "Hdf5Config",
+    "InitConfig",
+    "LearningConfig",
+    "NetworkConfig",
+    "NeuronConfig",
+    "OptimizerConfig",
+    "RateConfig",
+    "RegularizerConfig",
+    "SurrogateConfig",
+    "TauConfig",
+    "TrainingConfig",
+]

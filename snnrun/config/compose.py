@@ -1,0 +1,215 @@
+"""Composing a configuration with Hydra and checking it, before anything is written."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from snnrun.config.check import MISSING, ProblemError, check, show
+from snnrun.config.overrides import Setting, parse, unroll
+from snnrun.config.resolvers import register_resolvers
+from snnrun.config.rules import check_rules
+from snnrun.config.schema import Config
+from snnrun.config.tree import Tree, read_tree
+from snnrun.errors import UserError
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line asks for, checked.
+
+    Attributes:
+        configs: one for a run, one for each job of a sweep, in the order in which they will run.
+        folder: the run's or the sweep's folder, which does not exist yet.
+        subfolders: the folder of each job within a sweep's folder; empty for a run.
+        lines: the overrides as Hydra is to get them.
+        local: whether the jobs run on this machine, and not through a launcher.
+    """
+
+    configs: tuple[Config, ...]
+    folder: Path
+    subfolders: tuple[str, ...]
+    lines: tuple[str, ...]
+    local: bool
+
+
+def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Config:
+    """Return the checked configuration for overrides such as ["surrogate=sigmoid", "beta=5"].
+
+    Raises UserError with one line for anything that is wrong.
+    """
+    return compose_as(Config, "config", overrides, config_dir)
+
+
+def compose_as(
+    schema: type[AnyConfig], config_name: str, overrides: Sequence[str], config_dir: Path | None = None
+) -> AnyConfig:
+    """As `compose`, for another main file and the schema that goes with it."""
+    tree = read_tree([config_dir] if config_dir else [])
+    settings = [choices[0] for choices in parse(overrides, tree, multirun=False)]
+    with _hydra():
+        return checked(_compose(settings, config_name, config_dir), settings, schema)
+
+
+def checked(composed: DictConfig, settings: Sequence[Setting], schema: type[AnyConfig]) -> AnyConfig:
+    """Return the configuration that Hydra composed as dataclasses; raises UserError."""
+    container = _container(composed, settings)
+    try:
+        config = check(container, schema)
+        check_rules(config)
+    except ProblemError as problem:
+        raise UserError(_told(problem, settings)) from None
+    return config
+
+
+def from_container(container: Mapping[str, object]) -> Config:
+    """Return the configuration that `to_container` wrote, for instance from a run folder; raises UserError."""
+    try:
+        config = check(container, Config)
+        check_rules(config)
+    except ProblemError as problem:
+        raise UserError(f"{problem.key}={show(problem.value)}: {problem.text}") from None
+    return config
+
+
+def to_container(config: Config) -> dict[str, Any]:
+    """Return the configuration as dicts, lists and scalars, ready for YAML."""
+    container: dict[str, Any] = _plain(asdict(config))
+    return container
+
+
+def plan(overrides: Sequence[str], multirun: bool, config_dir: Path | None = None) -> Plan:
+    """Check every run that a command line asks for. Raises UserError; writes nothing."""
+    tree = read_tree([config_dir] if config_dir else [])
+    alternatives = parse(overrides, tree, multirun)
+    with _hydra():
+        fixed = [choices[0] for choices in alternatives if len(choices) == 1]
+        configs, subfolders = [], []
+        for settings in unroll(alternatives):
+            composed = _compose(settings, "config", config_dir, multirun)
+            configs.append(checked(composed, settings, Config))
+            if multirun:
+                subfolders.append(str(_select(composed, "hydra.sweep.subdir")))
+        base = _compose(fixed, "config", config_dir, multirun)
+        folder = Path(str(_select(base, "hydra.sweep.dir" if multirun else "hydra.run.dir")))
+        local = _select(base, "hydra.runtime.choices")["hydra/launcher"] == "basic"
+    _check_distinct(subfolders)
+    return Plan(tuple(configs), folder, tuple(subfolders), _hydra_lines(alternatives, tree), local)
+
+
+def _hydra_lines(alternatives: Sequence[Sequence[Setting]], tree: Tree) -> tuple[str, ...]:
+    """Return overrides for Hydra itself. All keys are known to be good by now.
+
+    Hydra checks a fixed key against the default option even where a sweep over the group never uses that option,
+    so keys of a swept group are forced.
+    """
+    swept = {choices[0].key for choices in alternatives if len(choices) > 1}
+    lines = []
+    for choices in alternatives:
+        first = choices[0]
+        force = "++" if first.key.split(".")[0] in swept & set(tree.groups) and not first.group else ""
+        values = ",".join(setting.line.partition("=")[2] for setting in choices)
+        lines.append(first.line if first.deletes or first.hydra else f"{force}{first.key}={values}")
+    return tuple(lines)
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra's composition on the package's files, and no trace of it afterwards."""
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_module("snnrun.conf", version_base="1.3"):
+        yield
+
+
+def _compose(
+    settings: Sequence[Setting], config_name: str, config_dir: Path | None, multirun: bool = False
+) -> DictConfig:
+    lines = [_forced(setting) for setting in settings]
+    if config_dir:
+        lines.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
+    try:
+        return hydra_compose(config_name, lines, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_first_line(error, settings)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:  # in a file of the user's --config-dir
+        raise UserError(f"--config-dir {config_dir}: {' '.join(str(error).split())}") from None
+
+
+def _forced(setting: Setting) -> str:
+    """Return the override so that Hydra takes an unknown key: the schema tells better what is wrong with it."""
+    if setting.group or setting.deletes or setting.hydra:
+        return setting.line
+    return f"++{setting.line}"
+
+
+def _container(composed: DictConfig, settings: Sequence[Setting]) -> dict[str, Any]:
+    """Return the resolved configuration without Hydra's part, the slope of the surrogate filled in."""
+    task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    try:
+        container = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(_first_line(error, settings)) from None
+    assert isinstance(container, dict)
+    surrogate = container.get("surrogate")
+    if container.get("beta", MISSING) is None and isinstance(surrogate, dict):
+        container["beta"] = surrogate.get("beta", MISSING)
+    return {str(key): value for key, value in container.items()}
+
+
+def _select(composed: DictConfig, key: str) -> Any:
+    try:
+        return OmegaConf.select(composed, key, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{key}: {str(error).splitlines()[0]}") from None
+
+
+def _told(problem: ProblemError, settings: Sequence[Setting]) -> str:
+    """Return the problem in one line that begins with what the user typed, or else with the key and its value."""
+    for setting in reversed(settings):
+        if setting.key == problem.key or setting.key.startswith(problem.key + "."):
+            return f"{setting.typed}: {problem.text}"
+        if problem.key.startswith(setting.key + "."):
+            return f"{setting.typed}: {problem.key}: {problem.text}"
+    shown = problem.key if problem.value == MISSING else f"{problem.key}={show(problem.value)}"
+    return f"{shown}: {problem.text}"
+
+
+def _first_line(error: Exception, settings: Sequence[Setting]) -> str:
+    """Return an error of Hydra or OmegaConf in one line that begins with what the user typed, or else with the key."""
+    whole = " ".join(str(error).partition("Config search path")[0].split())
+    text = whole if "Available options" in whole else str(error).split("\n")[0].strip() or type(error).__name__
+    missing = "Could not override" in text or "Could not delete" in text
+    shown = "there is no such key" if missing else text
+    key = getattr(error, "full_key", None)
+    for setting in settings:
+        if setting.key == key or (not key and f"'{setting.key}" in text):
+            return f"{setting.typed}: {shown}"
+    return f"{key}: {text}" if key else text
+
+
+def _check_distinct(subfolders: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for subfolder in subfolders:
+        if subfolder in seen:
+            raise UserError(f"two jobs of the sweep would be the same: {subfolder}")
+        seen.add(subfolder)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

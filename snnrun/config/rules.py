@@ -1,0 +1,154 @@
+"""Rules that tie several keys together."""
+
+from collections.abc import Callable
+
+from snnrun.config.check import ProblemError, show
+from snnrun.config.datasets import Hdf5Config
+from snnrun.config.inits import CalibratedConfig, DaleConfig
+from snnrun.config.neurons import AdLifConfig, TauConfig
+from snnrun.config.schema import Config
+
+Rule = Callable[[Config], None]
+
+
+def check_rules(config: Config) -> None:
+    """Raise ProblemError for the first combination of keys that makes no sense."""
+    for rule in RULES:
+        rule(config)
+
+
+def _slope(config: Config) -> None:
+    if config.beta != config.surrogate.beta:
+        text = f"differs from surrogate.beta={config.surrogate.beta}; they are the same thing, so give one of them"
+        raise ProblemError("beta", config.beta, text)
+
+
+def _recurrent(config: Config) -> None:
+    given, layers = config.network.recurrent, len(config.network.hidden)
+    if not isinstance(given, bool) and len(given) != layers:
+        text = f"has {len(given)} items but network.hidden={show(config.network.hidden)} has {layers} layers"
+        raise ProblemError("network.recurrent", given, text)
+
+
+def _bins(config: Config) -> None:
+    if config.dataset.dt > config.dataset.duration:
+        text = f"must be at most dataset.duration={config.dataset.duration} (both in ms)"
+        raise ProblemError("dataset.dt", config.dataset.dt, text)
+
+
+def _validation(config: Config) -> None:
+    data = config.dataset
+    if data.validation_speakers is not None and data.validation != "speakers":
+        text = f"needs dataset.validation=speakers, not {data.validation}"
+        raise ProblemError("dataset.validation_speakers", data.validation_speakers, text)
+    own_file = data.name == "ssc" or (isinstance(data, Hdf5Config) and data.valid is not None)
+    if config.training.early_stopping > 0 and data.validation == "none" and not own_file:
+        text = "needs validation data; choose dataset.validation=speakers or fraction"
+        raise ProblemError("training.early_stopping", config.training.early_stopping, text)
+
+
+def _folds(config: Config) -> None:
+    data = config.dataset
+    if data.fold is None:
+        return
+    if data.validation != "speakers" or data.validation_speakers is not None:
+        text = "needs dataset.validation=speakers and dataset.validation_speakers=null"
+        raise ProblemError("dataset.fold", data.fold, text)
+    if data.fold >= data.folds:
+        raise ProblemError("dataset.fold", data.fold, f"must be below dataset.folds={data.folds}")
+
+
+def _speed(config: Config) -> None:
+    speed = config.dataset.speed
+    if isinstance(speed, tuple) and speed[0] > speed[1]:
+        raise ProblemError("dataset.speed", speed, "must be a range, the smaller number first")
+
+
+def _spytorch(config: Config) -> None:
+    data = config.dataset
+    if data.binning == "spytorch" and 2 * data.dt > data.duration:
+        text = f"needs at least 2 steps, so dataset.dt at most {data.duration / 2:g}"
+        raise ProblemError("dataset.binning", data.binning, text)
+
+
+def _time_constants(config: Config) -> None:
+    neuron = config.neuron
+    if not isinstance(neuron, TauConfig):
+        return
+    if neuron.tau_min >= neuron.tau_max:
+        raise ProblemError("neuron.tau_min", neuron.tau_min, f"must be below neuron.tau_max={neuron.tau_max}")
+    if neuron.tau_train == "shared" and neuron.tau_init != "constant":
+        text = f"needs neuron.tau_init=constant, not {neuron.tau_init}; one shared value has no distribution"
+        raise ProblemError("neuron.tau_train", "shared", text)
+    if neuron.tau_train == "none" and neuron.tau_init == "constant":
+        return
+    for key, mean in neuron.means().items():
+        if not neuron.tau_min <= mean <= neuron.tau_max:
+            text = f"must be from neuron.tau_min={neuron.tau_min} to neuron.tau_max={neuron.tau_max}"
+            raise ProblemError(f"neuron.{key}", mean, text)
+
+
+def _adaptation(config: Config) -> None:
+    neuron = config.neuron
+    if isinstance(neuron, AdLifConfig):
+        for key in ("a", "b"):
+            low, high = getattr(neuron, key)
+            if low > high:
+                raise ProblemError(f"neuron.{key}", (low, high), "must be a range, the smaller number first")
+
+
+def _area(config: Config) -> None:
+    surrogate = config.surrogate
+    if surrogate.name == "multi_gaussian" and surrogate.scale == "area" and surrogate.gamma >= 1:
+        text = "must be below 1 with surrogate.scale=area, since the area of multi_gaussian is 1 - gamma"
+        raise ProblemError("surrogate.gamma", surrogate.gamma, text)
+
+
+def _dale(config: Config) -> None:
+    if not isinstance(config.init, DaleConfig):
+        return
+    recurrent = config.network.recurrent
+    if not (recurrent if isinstance(recurrent, bool) else all(recurrent)):
+        text = "needs recurrent layers, which hold the inhibition; choose network.recurrent=true"
+        raise ProblemError("init", config.init.name, text)
+    share = config.init.inhibitory
+    for neurons in config.network.hidden:
+        if not 0 < round(share * neurons) < neurons:
+            text = f"leaves {round(share * neurons)} of {neurons} neurons inhibitory; Dale's law needs both kinds"
+            raise ProblemError("init.inhibitory", share, text)
+
+
+def _target_rate(config: Config) -> None:
+    if isinstance(config.init, CalibratedConfig) and config.init.target_rate_hz * config.dataset.dt >= 1000:
+        text = f"must be below {1000 / config.dataset.dt:g} Hz, a spike in every step of dataset.dt={config.dataset.dt}"
+        raise ProblemError("init.target_rate_hz", config.init.target_rate_hz, text)
+
+
+def _device(config: Config) -> None:
+    if config.engine == "cpu" and config.device == "cuda":
+        raise ProblemError("engine", "cpu", "computes on the CPU and cannot go with device=cuda")
+
+
+def _rates(config: Config) -> None:
+    bounds = config.regularizer
+    if bounds.lower > 0 and bounds.upper > 0 and bounds.lower_rate_hz >= bounds.upper_rate_hz:
+        text = f"must be below regularizer.upper_rate_hz={bounds.upper_rate_hz}"
+        raise ProblemError("regularizer.lower_rate_hz", bounds.lower_rate_hz, text)
+
+
+RULES: list[Rule] = [
+    _slope,
+    _area,
+    _time_constants,
+    _adaptation,
+    _dale,
+    _target_rate,
+    _recurrent,
+    _bins,
+    _validation,
+    _folds,
+    _speed,
+    _spytorch,
+    _device,
+    _rates,
+]

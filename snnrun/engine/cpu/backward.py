@@ -1,0 +1,352 @@
+"""The backward scan of the CPU engine: all layers and the readout, over the samples of a block.
+
+Time is cut into chunks. From the last chunk to the first, the readout's adjoint gives a gradient for the current of
+each output; then each layer from the top down runs forward again through the chunk from its checkpoint and backward
+through it, and leaves the gradients of its currents for the layer below. Nothing longer than a chunk is ever kept.
+
+Rows of a chunk stand at [step in the chunk, sample]; samples are padded to whole tiles with rows that stay 0.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from snnrun.engine.cpu.compile import inner_function, kernel, row_function
+from snnrun.engine.cpu.derivatives import cut_row, derivative_row
+from snnrun.engine.cpu.forward import copy_row, scale_row, set_spikes
+from snnrun.engine.cpu.layout import matrix, rules_of
+from snnrun.engine.cpu.products import add_outer, add_rows, mark, multiply, multiply_marked
+from snnrun.engine.cpu.rows import RowLoops
+
+# A product at single places costs this many times a place of the dense product, measured at 200 neurons.
+MARKED_COST = 3
+
+
+@inner_function
+def take(work, used, count):  # type: ignore[no-untyped-def]
+    """The next `count` places of the work space, and where the rest begins."""
+    return work[used : used + count], used + count
+
+
+@row_function
+def add_row(target, source):  # type: ignore[no-untyped-def]
+    """target += source, over the length of source."""
+    for n in range(len(source)):
+        target[n] += source[n]
+
+
+@row_function
+def multiply_row(target, a, b):  # type: ignore[no-untyped-def]
+    """target = a * b, elementwise."""
+    for n in range(len(target)):
+        target[n] = a[n] * b[n]
+
+
+@row_function
+def readout_adjoint(grad_o, grad_f, given, decay_syn, decay_mem, grad_drive):  # type: ignore[no-untyped-def]
+    """One step back through the readout's filters; grad_o and grad_f carry, grad_drive is the gradient of S W."""
+    for k in range(len(given)):
+        grad_o[k] = given[k] + decay_mem[k] * grad_o[k]
+        grad_f[k] = grad_o[k] - decay_mem[k] * grad_o[k] + decay_syn[k] * grad_f[k]
+        grad_drive[k] = grad_f[k]
+
+
+@inner_function
+def readout_chunk(decays, grad_output, first, last, carry, grad_drive):  # type: ignore[no-untyped-def]
+    """The readout's adjoint over the steps first <= t < last: grad_drive (steps, samples, width)."""
+    for m in range(len(grad_output)):
+        for t in range(last - 1, first - 1, -1):
+            given = grad_output[m, t]
+            readout_adjoint(carry[0, m], carry[1, m], given, decays[1], decays[0], grad_drive[t - first, m])
+
+
+@inner_function
+def decay_gradients(  # type: ignore[no-untyped-def]
+    readout, flat, fired_pointer, fired, first, last, checkpoint, output, carry, grad_output, grads, f
+):
+    """Add the gradients of the readout's decays over a chunk; `carry` is the adjoint's before the chunk."""
+    weight = matrix(flat, readout.weight, readout.senders, readout.width)
+    decays = matrix(flat, readout.decays, 2, readout.width)
+    target = matrix(grads, readout.decays, 2, readout.width)
+    samples, steps, outputs = output.shape
+    one = f.dtype.type(1)
+    zero = f.dtype.type(0)
+    for m in range(samples):
+        f[0] = checkpoint[m]
+        for k in range(last - first):
+            copy_row(f[k + 1], f[k])
+            scale_row(f[k + 1], decays[1])
+            at = m * steps + first + k
+            add_rows(f[k + 1], weight, fired, fired_pointer[at], fired_pointer[at + 1])
+        for n in range(outputs):
+            grad_o, grad_f = carry[0, m, n], carry[1, m, n]
+            for t in range(last - 1, first - 1, -1):
+                grad_o = grad_output[m, t, n] + decays[0, n] * grad_o
+                grad_f = (one - decays[0, n]) * grad_o + decays[1, n] * grad_f
+                before = output[m, t - 1, n] if t > 0 else zero
+                target[0, n] += grad_o * (before - f[t - first + 1, n])
+                target[1, n] += grad_f * f[t - first, n]
+
+
+def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
+    """Make the backward scan for a neuron model with so many state variables."""
+    advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
+    retreat, retreat_constants = loops.retreat, loops.retreat_constants
+
+    @inner_function
+    def recompute(  # type: ignore[no-untyped-def]
+        layer, flat, pointer, unit, start, current, fired_pointer, fired, steps, first, last, checkpoint, keep,
+        path, s, drive, x,
+    ):  # fmt: skip
+        """Run the steps first <= t < last again: x (steps, samples, width), and the states `path` if `keep` is 1.
+
+        path[k] (states, samples, width) is the state before step first + k; if not kept, all are path[0].
+        """
+        width, samples = layer.width, checkpoint.shape[1]
+        constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
+        rules = rules_of(layer)
+        weight = matrix(flat, layer.weight, layer.inputs, width)
+        recurrent = matrix(flat, layer.recurrent, layer.senders, width)
+        zero = layer.one - layer.one
+        for m in range(samples):
+            path[0, :, m] = checkpoint[:, m]
+            s[:] = zero
+            for k in range(last - first):
+                at = m * steps + first + k
+                before = after = fired_pointer[at]
+                if first + k > 0:
+                    before = fired_pointer[at - 1]
+                drive[:] = zero
+                if layer.inputs > 0:
+                    add_rows(drive, weight, unit, pointer[start + at], pointer[start + at + 1])
+                elif current.size > 0:
+                    copy_row(drive, current[m, first + k])
+                if layer.senders > 0:
+                    add_rows(drive, recurrent, fired, before, after)
+                set_spikes(s, fired, before, after, layer.one)
+                advance(constants, rules, rows(path[k * keep], m), rows(path[(k + 1) * keep], m), s, drive, x[k, m])
+                set_spikes(s, fired, before, after, zero)
+
+    @inner_function
+    def spike_gradients(layer, panels, flat, above, above_start, depth, own, h, marks, left, samples, grad_s):  # type: ignore[no-untyped-def]
+        """Gradients (samples, width) of the spikes of one step, through the layer above and through the recurrence.
+
+        `above` are the gradients of the currents of the layer above at this step, `own` of this layer's one step
+        later. Where h is 0 the gradient is not needed: with few other places (`left`), only those are computed.
+        """
+        neurons = layer.neurons
+        neurons, zero = layer.neurons, layer.one - layer.one
+        dense = layer.threshold == zero or left * MARKED_COST > samples * neurons
+        if not dense:
+            marks[:neurons] = 0
+            for m in range(samples):
+                mark(h[m], marks, np.uint64(1) << np.uint64(m), neurons)
+            grad_s[:] = zero
+        if depth > 0:
+            if dense:
+                multiply(above, depth, panels, layer.above_panels, grad_s, False)
+            else:
+                multiply_marked(above, flat, above_start, grad_s, marks[:neurons])
+        elif dense:
+            grad_s[:] = zero
+        if layer.send_back:
+            if dense:
+                multiply(own, neurons, panels, layer.recurrent_panels, grad_s, True)
+            else:
+                multiply_marked(own, flat, layer.recurrent, grad_s, marks[:neurons])
+
+    @inner_function
+    def chunk(  # type: ignore[no-untyped-def]
+        layer, flat, panels, fired_pointer, fired, steps, first, last, path, keep, x, above, above_start, depth,
+        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, marks, grads,
+    ):  # fmt: skip
+        """Go back through the steps of a chunk: grad_current[k] for k < steps of the chunk; returns the active places.
+
+        grad_current[last - first] is that of the next chunk's first step; `grad_state` and `grad_s_later` (the
+        gradient of the spikes through the next step of their own neuron) carry from chunk to chunk.
+        """
+        width, samples = layer.width, grad_s_later.shape[0]
+        constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
+        targets = constant_rows(matrix(grads, layer.constants, layer.constant_rows, width))
+        rules = rules_of(layer)
+        zero = layer.one - layer.one
+        active = 0
+        for k in range(last - first - 1, -1, -1):
+            left = 0
+            for m in range(samples):
+                derivative_row(x[k, m], h[m], layer.curve, layer.slope, layer.height, layer.side)
+                if layer.threshold > zero:
+                    left += cut_row(h[m], layer.threshold, layer.neurons)
+            active += left
+            spike_gradients(
+                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], h, marks, left, samples, grad_s
+            )
+            for m in range(samples):
+                if grad_counts.size > 0:
+                    add_row(grad_s[m], grad_counts[m, layer.below : layer.below + width])
+                if layer.carries:
+                    add_row(grad_s[m], grad_s_later[m])
+                multiply_row(grad_s[m], grad_s[m], h[m])
+                at = m * steps + first + k
+                before = after = fired_pointer[at]
+                if first + k > 0:
+                    before = fired_pointer[at - 1]
+                set_spikes(s, fired, before, after, layer.one)
+                old, new = rows(path[k * keep], m), rows(path[(k + 1) * keep], m)
+                carried = rows(grad_state, m)
+                if layer.trained:
+                    retreat_constants(
+                        constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m], targets
+                    )
+                else:
+                    retreat(constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m])
+                set_spikes(s, fired, before, after, zero)
+        return active
+
+    @kernel(f"backward-{name}")
+    def scan(  # type: ignore[no-untyped-def]
+        table, readout, flat, panels, pointer, unit, start, current, fired_pointer, fired, interval, checkpoints,
+        readout_checkpoints, output, grad_output, grad_counts, samples, padded_samples, work, grads, grad_inputs,
+        grad_initial, active,
+    ):  # fmt: skip
+        """Go back through a block of samples.
+
+        Args:
+            table, readout, flat, panels: see `Layout`.
+            pointer, unit, start, current: what enters the first layer, as in the forward scan.
+            fired_pointer: (layers, samples * steps + 1), and fired: the spikes of every layer.
+            interval: steps of a chunk.
+            checkpoints: flat, (chunks, states, samples, width) of one layer after the other.
+            readout_checkpoints: (chunks, samples, width), or empty if no decay of the readout is trained.
+            output, grad_output: (samples, steps, outputs) of the readout.
+            grad_counts: (samples, total width), gradients of the counts of spikes, or empty.
+            samples, padded_samples: samples of the block, and that rounded up to whole tiles.
+            work: see `work_size`.
+            grads: flat like the weights; gradients are added to it.
+            grad_inputs: (samples, steps, neurons) for the gradient of `current`, or empty.
+            grad_initial: flat, (states, samples, width) of one layer after the other: the gradients of initial states.
+            active: (layers,) gets the number of neuron-steps whose surrogate derivative is not cut.
+        """
+        layers = len(table)
+        steps = (fired_pointer.shape[1] - 1) // samples
+        total_width = table[layers - 1].below + table[layers - 1].width
+        chunks = (steps + interval - 1) // interval
+        widest = table[0].width
+        for layer in table:
+            widest = max(widest, layer.width)
+        plane = padded_samples * widest
+        x_work, used = take(work, 0, interval * plane)
+        path_work, used = take(work, used, (interval + 1) * states * plane)
+        h_work, used = take(work, used, plane)
+        grad_s_work, used = take(work, used, plane)
+        s_work, used = take(work, used, widest)
+        drive_work, used = take(work, used, widest)
+        own_work, used = take(work, used, (interval + 1) * plane)
+        above_work, used = take(work, used, (interval + 1) * max(plane, padded_samples * readout.width))
+        later, used = take(work, used, padded_samples * total_width)
+        carried_s, used = take(work, used, samples * total_width)
+        carry_work, used = take(work, used, 2 * samples * readout.width)
+        f_work, used = take(work, used, (interval + 1) * readout.width)
+        zero = table[0].one - table[0].one
+        s_work[:] = zero
+        own_work[:] = zero
+        above_work[:] = zero
+        later[:] = zero
+        carried_s[:] = zero
+        carry_work[:] = zero
+        grad_initial[:] = zero
+        carry = carry_work.reshape(2, samples, readout.width)
+        marks = np.empty(widest, np.uint64)
+        order = np.empty(1024, np.int32)
+        largest = widest
+        for layer in table:
+            largest = max(largest, layer.inputs)
+        begin = np.empty(largest + 1, np.int64)
+        for c in range(chunks - 1, -1, -1):
+            first, last = c * interval, min(steps, (c + 1) * interval)
+            length = last - first
+            depth, stride, above_start = readout.outputs, readout.width, readout.weight
+            above_flat = above_work
+            if depth > 0:
+                drive = matrix(above_flat, 0, interval * padded_samples, stride)
+                if readout.trained:
+                    decay_gradients(
+                        readout, flat, fired_pointer[layers - 1], fired, first, last, readout_checkpoints[c], output,
+                        carry, grad_output, grads, matrix(f_work, 0, interval + 1, stride),
+                    )  # fmt: skip
+                readout_chunk(
+                    matrix(flat, readout.decays, 2, stride), grad_output, first, last, carry,
+                    drive.reshape(interval, padded_samples, stride),
+                )  # fmt: skip
+                order = add_outer(
+                    matrix(grads, readout.weight, readout.senders, stride), fired_pointer[layers - 1], fired,
+                    first, samples, steps, padded_samples, drive, length, order, begin,
+                )  # fmt: skip
+            own_flat = own_work
+            for number in range(layers - 1, -1, -1):
+                layer = table[number]
+                width, below = layer.width, layer.below
+                keep = 1 if layer.trained or layer.through > zero else 0
+                saved = states * samples * chunks * below + c * states * samples * width
+                checkpoint = checkpoints[saved : saved + states * samples * width].reshape(states, samples, width)
+                x = x_work[: interval * padded_samples * width].reshape(interval, padded_samples, width)
+                path = path_work[: (interval + 1) * states * padded_samples * width].reshape(
+                    interval + 1, states, padded_samples, width
+                )
+                own = own_flat[: (interval + 1) * padded_samples * width].reshape(interval + 1, padded_samples, width)
+                above = above_flat[: interval * padded_samples * stride].reshape(interval, padded_samples, stride)
+                h = h_work[: padded_samples * width].reshape(padded_samples, width)
+                grad_s = grad_s_work[: padded_samples * width].reshape(padded_samples, width)
+                lowest = number == 0
+                entering, entered = (pointer, unit) if lowest else (fired_pointer[number - 1], fired)
+                begins = start if lowest else 0
+                own_fired = fired_pointer[number]
+                recompute(
+                    layer, flat, entering, entered, begins, current, own_fired, fired, steps, first, last, checkpoint,
+                    keep, path, s_work[:width], drive_work[:width], x,
+                )  # fmt: skip
+                own[length] = later[padded_samples * below : padded_samples * (below + width)].reshape(
+                    padded_samples, width
+                )
+                initial = states * samples * below
+                grad_state = grad_initial[initial : initial + states * samples * width].reshape(states, samples, width)
+                active[number] += chunk(
+                    layer, flat, panels, own_fired, fired, steps, first, last, path, keep, x, above, above_start, depth,
+                    grad_counts, grad_state, carried_s[samples * below : samples * (below + width)].reshape(
+                        samples, width
+                    ), own, h, grad_s, s_work[:width], marks, grads,
+                )  # fmt: skip
+                later[padded_samples * below : padded_samples * (below + width)] = own[0].reshape(-1)
+                table_rows = own.reshape((interval + 1) * padded_samples, width)
+                if layer.inputs > 0:
+                    order = add_outer(
+                        matrix(grads, layer.weight, layer.inputs, width), entering, entered, begins + first,
+                        samples, steps, padded_samples, table_rows, length, order, begin,
+                    )  # fmt: skip
+                elif grad_inputs.size > 0:
+                    for m in range(samples):
+                        for k in range(length):
+                            copy_row(grad_inputs[m, first + k], own[k, m, : layer.neurons])
+                if layer.senders > 0:
+                    # The spikes of one step earlier entered; none came before the first step.
+                    skipped = 1 if first == 0 else 0
+                    order = add_outer(
+                        matrix(grads, layer.recurrent, layer.senders, width), own_fired, fired, first + skipped - 1,
+                        samples, steps, padded_samples, table_rows[skipped * padded_samples :], length - skipped,
+                        order, begin,
+                    )  # fmt: skip
+                depth, stride, above_start = layer.neurons, width, layer.weight
+                own_flat, above_flat = above_flat, own_flat
+
+    return scan
+
+
+def work_size(table: Any, readout: Any, states: int, samples: int, padded_samples: int, interval: int) -> int:
+    """Length of the work space of the backward scan."""
+    widest, total = int(table["width"].max()), int(table["width"].sum())
+    plane, output_width = padded_samples * widest, int(readout["width"])
+    return (
+        interval * plane + (interval + 1) * states * plane + 2 * plane + 2 * widest + (interval + 1) * plane
+        + (interval + 1) * max(plane, padded_samples * output_width) + padded_samples * total + samples * total
+        + 2 * samples * output_width + (interval + 1) * output_width
+    )  # fmt: skip

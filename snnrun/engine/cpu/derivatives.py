@@ -1,0 +1,128 @@
+"""Surrogate derivatives over a row of neurons; the shapes are those of `snnrun.surrogates`."""
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from snnrun.engine.cpu.compile import FASTMATH, row_function
+from snnrun.engine.cpu.simd import power_of_two
+from snnrun.surrogates import WIDE, Surrogate
+
+NONE, LOGISTIC, RATIONAL, TRIANGLE, BOXCAR, LORENTZ, GAUSS, EXPONENTIAL, LOBES = range(9)
+_ROOT2, _ROOT_2PI = math.sqrt(2), math.sqrt(2 * math.pi)
+
+
+def curve_of(surrogate: Surrogate) -> tuple[int, float, float, float] | None:
+    """(curve, slope, height, side): h(x) = height * curve(slope * x), where LOBES also has two lobes of weight -side.
+
+    None for a surrogate that the engine does not know.
+    """
+    beta, gamma, factor = surrogate.beta, surrogate.gamma, surrogate.factor
+    known = {
+        "none": (NONE, 1.0, 0.0, 0.0),
+        "sigmoid": (LOGISTIC, beta, beta, 0.0),
+        "superspike": (RATIONAL, beta, 1.0, 0.0),
+        "triangle": (TRIANGLE, beta, gamma, 0.0),
+        "boxcar": (BOXCAR, beta, beta, 0.0),
+        "atan": (LORENTZ, math.pi / 2 * beta, beta / 2, 0.0),
+        "gaussian": (GAUSS, beta / _ROOT2, beta / _ROOT_2PI, 0.0),
+        "exponential": (EXPONENTIAL, beta, gamma * beta / 2, 0.0),
+        "erfc": (GAUSS, beta, beta / math.sqrt(math.pi), 0.0),
+        "multi_gaussian": (LOBES, beta / _ROOT2, (1 + gamma) * beta / _ROOT_2PI, gamma / (1 + gamma) / WIDE),
+    }
+    if surrogate.name not in known:
+        return None
+    curve, slope, height, side = known[surrogate.name]
+    return curve, slope, factor * height, side
+
+
+# exp(r) for |r| <= ln(2) / 2 by its Taylor series: the error is below the rounding of each type.
+_LOG2_E = 1 / math.log(2)
+_SERIES = {32: [1 / math.factorial(k) for k in range(8)], 64: [1 / math.factorial(k) for k in range(14)]}
+
+
+def exp_negative(y):  # type: ignore[no-untyped-def]
+    """exp(y) for y <= 0, in arithmetic that LLVM turns into vectors; below the normal numbers it is tiny, not 0."""
+    raise NotImplementedError
+
+
+@overload(exp_negative, jit_options={"fastmath": FASTMATH, "error_model": "numpy"})
+def _exp_negative(y):  # type: ignore[no-untyped-def]
+    if y is types.float32:
+        low, log2_e, half = np.float32(-87), np.float32(_LOG2_E), np.float32(0.5)
+        # ln(2) in two parts, the first with so few digits that its multiples are exact (Cephes).
+        coarse, fine = np.float32(0.693359375), np.float32(-2.12194440e-4)
+        c0, c1, c2, c3, c4, c5, c6, c7 = (np.float32(c) for c in _SERIES[32])
+
+        def single(y):  # type: ignore[no-untyped-def]
+            y = y if y > low else low
+            n = np.floor(y * log2_e + half)
+            r = (y - n * coarse) - n * fine
+            return power_of_two(n) * (c0 + r * (c1 + r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * c7)))))))
+
+        return single
+    return lambda y: math.exp(y)
+
+
+@row_function
+def derivative_row(x, h, curve, slope, height, side):  # type: ignore[no-untyped-def]
+    """h[n] = h(x[n]); the scalars are those of `curve_of`, in the dtype of x."""
+    one = slope / slope
+    if curve == LOGISTIC:
+        for n in range(len(x)):
+            decay = exp_negative(-abs(slope * x[n]))
+            h[n] = height * decay / ((one + decay) * (one + decay))
+    elif curve == RATIONAL:
+        for n in range(len(x)):
+            base = one + abs(slope * x[n])
+            h[n] = height / (base * base)
+    elif curve == TRIANGLE:
+        zero = one - one
+        for n in range(len(x)):
+            rise = one - abs(slope * x[n])
+            h[n] = height * (rise if rise > zero else zero)
+    elif curve == BOXCAR:
+        half, zero = one / (one + one), one - one
+        for n in range(len(x)):
+            h[n] = height if abs(slope * x[n]) < half else zero
+    elif curve == LORENTZ:
+        for n in range(len(x)):
+            z = slope * x[n]
+            h[n] = height / (one + z * z)
+    elif curve == GAUSS:
+        for n in range(len(x)):
+            z = slope * x[n]
+            h[n] = height * exp_negative(-z * z)
+    elif curve == EXPONENTIAL:
+        for n in range(len(x)):
+            h[n] = height * exp_negative(-abs(slope * x[n]))
+    elif curve == LOBES:
+        _lobes_row(x, h, slope, height, side)
+    else:
+        h[:] = one - one
+
+
+@row_function
+def _lobes_row(x, h, slope, height, side):  # type: ignore[no-untyped-def]
+    """A Gaussian less two that are WIDE times as wide, one standard deviation to either side."""
+    real = x.dtype.type
+    shift, narrow = real(1 / _ROOT2), real(1 / WIDE)
+    for n in range(len(x)):
+        z = slope * x[n]
+        left, right = (z + shift) * narrow, (z - shift) * narrow
+        lobes = exp_negative(-left * left) + exp_negative(-right * right)
+        h[n] = height * (exp_negative(-z * z) - side * lobes)
+
+
+@row_function
+def cut_row(h, threshold, neurons):  # type: ignore[no-untyped-def]
+    """Set h[n] to 0 where |h[n]| < threshold; returns how many of the first `neurons` are left."""
+    left = 0
+    zero = threshold - threshold
+    for n in range(len(h)):
+        h[n] = h[n] if abs(h[n]) >= threshold else zero
+    for n in range(neurons):
+        left += h[n] != zero
+    return left

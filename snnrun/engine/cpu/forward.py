@@ -1,0 +1,147 @@
+"""The forward scan of the CPU engine: one layer, or the readout, over the samples of a block."""
+
+from typing import Any
+
+import numpy as np
+
+from snnrun.engine.cpu.compile import inner_function, kernel, row_function
+from snnrun.engine.cpu.layout import matrix, rules_of
+from snnrun.engine.cpu.products import add_rows
+from snnrun.engine.cpu.rows import RowLoops
+from snnrun.engine.cpu.simd import PANEL_BYTES, positive_bits, trailing_zeros
+
+
+@inner_function
+def set_spikes(s, fired, first, last, value):  # type: ignore[no-untyped-def]
+    """s[fired[q]] = value for first <= q < last."""
+    for q in range(first, last):
+        s[fired[q]] = value
+
+
+@row_function
+def copy_row(target, source):  # type: ignore[no-untyped-def]
+    """target = source, over the length of source."""
+    for n in range(len(source)):
+        target[n] = source[n]
+
+
+@inner_function
+def append_spikes(x, fired, used):  # type: ignore[no-untyped-def]
+    """Append to `fired`, from place `used`, every n with x[n] > 0; returns the place after them."""
+    width = PANEL_BYTES // x.itemsize
+    for start in range(0, len(x), width):
+        bits = positive_bits(x, start)
+        while bits != 0:
+            fired[used] = start + trailing_zeros(bits)
+            used += 1
+            bits &= bits - np.uint64(1)
+    return used
+
+
+def layer_scan(name: str, loops: RowLoops) -> Any:
+    """Make the forward scan for a neuron model."""
+    advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
+
+    @kernel(f"forward-{name}")
+    def scan(  # type: ignore[no-untyped-def]
+        layer, flat, pointer, unit, start, current, initial, interval, checkpoints, work,
+        fired_pointer, fired, counts, sample,
+    ):  # fmt: skip
+        """Scan the samples from `sample` on.
+
+        Args:
+            layer: a record of the layer table.
+            flat: all weights and constants.
+            pointer, unit: the events that enter; those of (m, t) are at pointer[start + m * steps + t] and the next.
+            current: (samples, steps, neurons) if the layer has no weight, else empty.
+            initial: (states, samples, width), or empty for zero.
+            interval: steps between checkpoints.
+            checkpoints: (chunks, states, samples, width), or empty: the state before every `interval`-th step.
+            work: (states + 3, width).
+            fired_pointer, fired: the spikes, laid out as the events are.
+            counts: (samples, neurons), spikes of every neuron.
+
+        Returns:
+            The sample for which `fired` may be too short (to be called again with a longer one), or all samples.
+        """
+        samples, neurons = counts.shape
+        steps = (len(fired_pointer) - 1) // samples
+        width, states = layer.width, len(work) - 3
+        constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
+        rules = rules_of(layer)
+        weight = matrix(flat, layer.weight, layer.inputs, width)
+        recurrent = matrix(flat, layer.recurrent, layer.senders, width)
+        state = work[:states].reshape(states, 1, width)
+        drive, s, x = work[states], work[states + 1], work[states + 2]
+        zero = layer.one - layer.one
+        for m in range(sample, samples):
+            used = fired_pointer[m * steps]
+            if len(fired) - used < steps * neurons:
+                return m
+            state[:] = zero
+            s[:] = zero
+            if initial.size > 0:
+                state[:, 0] = initial[:, m]
+            last_used = used
+            for t in range(steps):
+                if checkpoints.size > 0 and t % interval == 0:
+                    checkpoints[t // interval, :, m] = state[:, 0]
+                drive[:] = zero
+                if layer.inputs > 0:
+                    at = start + m * steps + t
+                    add_rows(drive, weight, unit, pointer[at], pointer[at + 1])
+                elif current.size > 0:
+                    copy_row(drive, current[m, t])
+                if layer.senders > 0:
+                    add_rows(drive, recurrent, fired, last_used, used)
+                old = rows(state, 0)
+                advance(constants, rules, old, old, s, drive, x)
+                set_spikes(s, fired, last_used, used, zero)
+                last_used = used
+                used = append_spikes(x, fired, used)
+                set_spikes(s, fired, last_used, used, layer.one)
+                for q in range(last_used, used):
+                    counts[m, fired[q]] += layer.one
+                fired_pointer[m * steps + t + 1] = used
+        return samples
+
+    return scan
+
+
+@row_function
+def integrate(f, o, decay_mem):  # type: ignore[no-untyped-def]
+    """One step of the readout's filters after the input was added to f: o is a decayed sum of f."""
+    for k in range(len(f)):
+        o[k] = decay_mem[k] * (o[k] - f[k]) + f[k]
+
+
+@row_function
+def scale_row(row, factor):  # type: ignore[no-untyped-def]
+    """row *= factor, elementwise."""
+    for k in range(len(row)):
+        row[k] *= factor[k]
+
+
+@kernel("forward-readout")
+def scan_readout(readout, flat, fired_pointer, fired, interval, checkpoints, work, output):  # type: ignore[no-untyped-def]
+    """Readout of the last layer's spikes: output (samples, steps, outputs).
+
+    `checkpoints` (chunks, samples, width), or empty, gets f before every `interval`-th step; `work` is (2, width).
+    """
+    samples, steps, outputs = output.shape
+    width = readout.width
+    weight = matrix(flat, readout.weight, readout.senders, width)
+    decays = matrix(flat, readout.decays, 2, width)
+    f, o = work[0], work[1]
+    zero = f.dtype.type(0)
+    for m in range(samples):
+        f[:] = zero
+        o[:] = zero
+        for t in range(steps):
+            if checkpoints.size > 0 and t % interval == 0:
+                checkpoints[t // interval, m] = f
+            scale_row(f, decays[1])
+            at = m * steps + t
+            add_rows(f, weight, fired, fired_pointer[at], fired_pointer[at + 1])
+            integrate(f, o, decays[0])
+            copy_row(output[m, t], o[:outputs])

@@ -1,0 +1,205 @@
+"""How the tensors of a stack of layers lie in memory while the CPU engine works on them.
+
+All weights and constants are rows of one flat array, and so are their gradients; rows are padded to whole panels. A
+record for each layer says where, so that the compiled loops take a stack of any depth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snnrun.engine.cpu.compile import inner_function
+from snnrun.engine.cpu.derivatives import curve_of
+from snnrun.engine.cpu.neurons import EQUATIONS, Rules
+from snnrun.engine.cpu.simd import LANES, PANEL_BYTES
+from snnrun.engine.types import Layer, Readout
+
+Array = NDArray[np.generic]
+
+
+def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
+    """The record of a layer.
+
+    neurons, width: neurons, and how many places a row has (a multiple of a panel). inputs: rows of the weights, 0 if a
+    current enters. senders: rows of the recurrent weights, 0 if there are none. weight, recurrent, constants: where
+    they begin in the flat array. below: sum of the widths of the layers below. recurrent_panels, above_panels: where
+    the packed transposed weights begin through which this layer's spikes act. send_back: whether the gradient flows
+    through recurrent spikes. carries: whether it flows from a
+    step to the spikes before it within a neuron. trained: whether a constant needs a gradient. curve ... threshold: the
+    surrogate.
+    """
+    whole = [
+        "neurons", "width", "inputs", "senders", "constant_rows", "weight", "recurrent", "constants", "below",
+        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "curve",
+    ]  # fmt: skip
+    broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold"]
+    return np.dtype([(name, np.int64) for name in whole] + [(name, real) for name in broken], align=True)
+
+
+READOUT = np.dtype([(name, np.int64) for name in ("senders", "outputs", "width", "weight", "decays", "trained")])
+
+
+@inner_function
+def matrix(flat, start, rows, columns):  # type: ignore[no-untyped-def]
+    """The (rows, columns) matrix that begins at `start` of a flat array."""
+    return flat[start : start + rows * columns].reshape(rows, columns)
+
+
+@inner_function
+def rules_of(layer):  # type: ignore[no-untyped-def]
+    """The reset rules of a layer's record."""
+    return Rules(layer.one, layer.to_zero, layer.by_one, layer.through)
+
+
+def padded(count: int) -> int:
+    """Places in a row for `count` numbers."""
+    return -(-count // LANES) * LANES
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor lies in the flat array: (rows, columns) of it in rows of `width` from `start` on."""
+
+    start: int
+    rows: int
+    columns: int
+    width: int
+
+    def view(self, flat: Array) -> Array:
+        """The padded matrix in a flat array."""
+        return flat[self.start : self.start + self.rows * self.width].reshape(self.rows, self.width)
+
+    def part(self, flat: Array) -> Array:
+        """The matrix without its padding."""
+        return self.view(flat)[:, : self.columns]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Layout of a stack.
+
+    Attributes:
+        table: a record for each layer, see `layer_type`.
+        readout: record of the readout, of type READOUT; outputs 0 if there is none.
+        places: for each layer those of weight, recurrent, constants; at last readout weight and decays. None: absent.
+        size: length of the flat array.
+        panels: length of the array of packed transposed weights.
+    """
+
+    table: NDArray[np.void]
+    readout: np.void
+    places: list[Place | None]
+    size: int
+    panels: int
+
+    @property
+    def real(self) -> np.dtype[np.generic]:
+        """Type of the numbers."""
+        return self.table.dtype["one"]
+
+    @property
+    def total_width(self) -> int:
+        """Sum of the widths of all layers."""
+        return int(self.table["width"].sum())
+
+    def pack(self, tensors: Sequence[Tensor | None]) -> Array:
+        """The flat array of the tensors, given in the order of `places`."""
+        flat = np.zeros(self.size, self.real)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            if place is not None and tensor is not None:
+                place.part(flat)[:] = tensor.detach().numpy().reshape(place.rows, place.columns)
+        return flat
+
+    def pack_panels(self, flat: Array) -> Array:
+        """The transposed weights in panels (columns / panel, depth, panel), as `products.multiply` takes them."""
+        packed = np.empty(self.panels, self.real)
+        for k, layer in enumerate(self.table):
+            own = self.places[3 * k + 1]
+            above = self.places[3 * k + 3]
+            for place, start in ((own, layer["recurrent_panels"]), (above, layer["above_panels"])):
+                if place is not None:
+                    self._pack_one(place, flat, packed, int(start), int(layer["width"]))
+        return packed
+
+    def _pack_one(self, place: Place, flat: Array, packed: Array, start: int, width: int) -> None:
+        panel = PANEL_BYTES // self.real.itemsize
+        rows = place.part(flat)
+        square = np.zeros((width, place.columns), self.real)
+        square[: place.rows] = rows
+        target = packed[start : start + width * place.columns].reshape(width // panel, place.columns, panel)
+        target[:] = square.reshape(width // panel, panel, place.columns).transpose(0, 2, 1)
+
+
+def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
+    """Lay out a stack, whose shapes have been checked."""
+    real = np.dtype(str(layers[0].constants[0].dtype).removeprefix("torch."))
+    table = np.zeros(len(layers), layer_type(real))
+    places: list[Place | None] = []
+    size = panels = below = 0
+
+    def put(rows: int, columns: int, width: int) -> Place:
+        nonlocal size
+        places.append(Place(size, rows, columns, width))
+        size += rows * width
+        return places[-1]  # type: ignore[return-value]
+
+    for k, layer in enumerate(layers):
+        record = table[k]
+        neurons, width = layer.size, padded(layer.size)
+        record["neurons"], record["width"], record["below"] = neurons, width, below
+        below += width
+        if layer.weight is None:
+            places.append(None)
+        else:
+            record["inputs"] = len(layer.weight)
+            record["weight"] = put(len(layer.weight), neurons, width).start
+        if layer.recurrent is None:
+            places.append(None)
+        else:
+            record["senders"] = neurons
+            record["recurrent"] = put(neurons, neurons, width).start
+            record["recurrent_panels"], panels = panels, panels + width * neurons
+        record["constant_rows"] = len(layer.constants)
+        record["constants"] = put(len(layer.constants), neurons, width).start
+        depth = layers[k + 1].size if k + 1 < len(layers) else 0 if readout is None else readout.weight.shape[1]
+        record["above_panels"], panels = panels, panels + width * depth
+        record["send_back"] = layer.recurrent is not None and not layer.detach_recurrent
+        record["carries"] = not layer.neuron.detach_reset or EQUATIONS[layer.neuron.name].spikes_act
+        record["trained"] = any(constant.requires_grad for constant in layer.constants)
+        _set_numbers(record, layer)
+    record = np.zeros(1, READOUT)[0]
+    if readout is None:
+        places += [None, None]
+    else:
+        senders, outputs = readout.weight.shape
+        width = padded(outputs)
+        record["senders"], record["outputs"], record["width"] = senders, outputs, width
+        record["weight"] = put(senders, outputs, width).start
+        record["decays"] = put(2, outputs, width).start
+        record["trained"] = readout.decay_mem.requires_grad or readout.decay_syn.requires_grad
+    return Layout(table, record, places, size, panels)
+
+
+def _set_numbers(record: np.void, layer: Layer) -> None:
+    curve = curve_of(layer.surrogate)
+    assert curve is not None
+    record["curve"], record["slope"], record["height"], record["side"] = curve
+    record["threshold"] = layer.surrogate.cutoff * layer.surrogate.peak
+    record["one"] = 1
+    record["to_zero"] = layer.neuron.reset == "zero"
+    record["by_one"] = layer.neuron.reset == "subtract"
+    record["through"] = not layer.neuron.detach_reset
+
+
+def tensors_of(layers: Sequence[Layer], readout: Readout | None) -> list[Tensor | None]:
+    """The tensors of a stack in the order of `Layout.places`; constants and decays stacked to matrices."""
+    tensors: list[Tensor | None] = []
+    for layer in layers:
+        tensors += [layer.weight, layer.recurrent, torch.stack(layer.constants)]
+    if readout is None:
+        return [*tensors, None, None]
+    return [*tensors, readout.weight, torch.stack((readout.decay_mem, readout.decay_syn))]

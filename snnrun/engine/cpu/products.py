@@ -1,0 +1,111 @@
+"""Sums of weight rows over events, matrix products in panels, and products at single places."""
+
+import numpy as np
+
+from snnrun.engine.cpu.compile import inner_function, row_function
+from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, multiply_tile, trailing_zeros
+
+
+@row_function
+def _add_four(total, a, b, c, d):  # type: ignore[no-untyped-def]
+    for n in range(len(total)):
+        total[n] += (a[n] + b[n]) + (c[n] + d[n])
+
+
+@row_function
+def _add_one(total, a):  # type: ignore[no-untyped-def]
+    for n in range(len(total)):
+        total[n] += a[n]
+
+
+@inner_function
+def add_rows(total, table, row, first, last):  # type: ignore[no-untyped-def]
+    """total += table[row[e]] summed over first <= e < last."""
+    e = first
+    while e + 4 <= last:
+        _add_four(total, table[row[e]], table[row[e + 1]], table[row[e + 2]], table[row[e + 3]])
+        e += 4
+    while e < last:
+        _add_one(total, table[row[e]])
+        e += 1
+
+
+@inner_function
+def add_outer(target, pointer, unit, start, samples, sample_stride, source_stride, grads, steps, order, begin):  # type: ignore[no-untyped-def]
+    """target[unit[e]] += grads[k * source_stride + m] over the events e of all samples m at all steps k.
+
+    Events are sorted by unit first, so that a row of `target` is loaded and stored once: with many events a unit
+    that halves the traffic. The events of (m, k) are at pointer[start + m * sample_stride + k] and the next.
+
+    Args:
+        grads: (steps * source_stride, width).
+        order: work space, grown and returned when it is too small for the events.
+        begin: work space, at least len(target) + 1 whole numbers.
+    """
+    units = len(target)
+    begin[: units + 1] = 0
+    total = 0
+    for m in range(samples):
+        at = start + m * sample_stride
+        for e in range(pointer[at], pointer[at + steps]):
+            begin[unit[e] + 1] += 1
+        total += pointer[at + steps] - pointer[at]
+    if len(order) < total:
+        order = np.empty(2 * total, np.int32)
+    for c in range(units):
+        begin[c + 1] += begin[c]
+    for m in range(samples):
+        at = start + m * sample_stride
+        for k in range(steps):
+            for e in range(pointer[at + k], pointer[at + k + 1]):
+                place = begin[unit[e]]
+                order[place] = k * source_stride + m
+                begin[unit[e]] = place + 1
+    first = 0
+    for c in range(units):
+        last = begin[c]
+        if last > first:
+            add_rows(target[c], grads, order, first, last)
+        first = last
+    return order
+
+
+@inner_function
+def multiply(a, depth, panels, start, c, accumulate):  # type: ignore[no-untyped-def]
+    """c = a b, or c += a b, for a (rows, >= depth), b (depth, columns) and c (rows, columns).
+
+    b lies from `start` on in the flat array `panels`, as (columns / panel, depth, panel). The number of rows is a
+    multiple of TILE_ROWS, that of columns one of the panel.
+    """
+    width = PANEL_BYTES // a.itemsize
+    flat_a, flat_c = a.reshape(-1), c.reshape(-1)
+    for p in range(c.shape[1] // width):
+        for m in range(0, len(a), TILE_ROWS):
+            multiply_tile(
+                flat_a, m * a.shape[1], a.shape[1], panels, start + p * depth * width,
+                flat_c, m * c.shape[1] + p * width, c.shape[1], depth, accumulate,
+            )  # fmt: skip
+
+
+@row_function
+def mark(h, marks, bit, neurons):  # type: ignore[no-untyped-def]
+    """Set `bit` in marks[n] where h[n] is not 0."""
+    zero = h[0] - h[0]
+    for n in range(neurons):
+        marks[n] |= bit if h[n] != zero else np.uint64(0)
+
+
+@inner_function
+def multiply_marked(a, b, start, c, marks):  # type: ignore[no-untyped-def]
+    """c[m, n] += sum over k of a[m, k] b[n, k] where bit m of marks[n] is set.
+
+    b lies from `start` on in a flat array, its rows as long as those of a.
+    """
+    depth, width = a.shape[1], PANEL_BYTES // a.itemsize
+    flat = a.reshape(-1)
+    for n in range(len(marks)):
+        bits = marks[n]
+        while bits != 0:
+            m = trailing_zeros(bits)
+            bits &= bits - np.uint64(1)
+            c[m, n] += dot(flat, m * depth, b, start + n * depth, depth // width)

@@ -1,0 +1,218 @@
+"""A scan and its backward pass over all blocks of a batch: from tensors to compiled loops and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snnrun.engine.cpu.backward import layer_retreat, work_size
+from snnrun.engine.cpu.blocks import Block, blocks_of, checkpoint_interval, groups_of, run_all
+from snnrun.engine.cpu.forward import layer_scan, scan_readout
+from snnrun.engine.cpu.layout import Array, Layout
+from snnrun.engine.cpu.neurons import EQUATIONS
+from snnrun.engine.cpu.rows import row_loops
+
+Indices = NDArray[np.int64]
+Units = NDArray[np.int32]
+
+
+@cache
+def kernels(model: str) -> tuple[Any, Any]:
+    """The compiled forward and backward scan of a neuron model."""
+    equations = EQUATIONS[model]
+    loops = row_loops(equations)
+    return layer_scan(model, loops), layer_retreat(model, loops, equations.states)
+
+
+def blank(shape: int | tuple[int, ...], real: np.dtype[np.generic]) -> Array:
+    """Memory that the loops write before they read it."""
+    return np.empty(shape, real)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What enters the first layer: events (see `EventBatch`), or currents (batch, steps, neurons)."""
+
+    pointer: Indices
+    unit: Units
+    current: Array
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spikes of all layers for a block: those of (m, t) at pointer[layer, m * steps + t] of unit, and the next."""
+
+    pointer: Indices
+    unit: Units
+
+
+@dataclass
+class Scan:
+    """One scan of a stack of layers: what is fixed before it begins, and what is kept for the backward pass.
+
+    Attributes:
+        model: name of the neuron model.
+        layout: of the stack.
+        inputs: what enters.
+        batch, steps: size of the batch.
+        keep: whether there will be a backward pass.
+        checkpoints: for each block the states before the first step of every chunk, flat, layer after layer.
+        readout_checkpoints: for each block that of the readout, where its decays are trained.
+        spikes: of each block.
+    """
+
+    model: str
+    layout: Layout
+    inputs: Inputs
+    batch: int
+    steps: int
+    keep: bool
+    checkpoints: dict[Block, Array] = field(default_factory=dict)
+    readout_checkpoints: dict[Block, Array] = field(default_factory=dict)
+    spikes: dict[Block, Spikes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        widest = int(self.layout.table["width"].max())
+        self.states = EQUATIONS[self.model].states
+        self.blocks = blocks_of(self.batch, widest)
+        self.interval = checkpoint_interval(
+            self.steps, self.blocks[0].padded_samples * widest * self.layout.real.itemsize
+        )
+        self.chunks = -(-self.steps // self.interval)
+
+    def forward(self, flat: Array, initial: Sequence[Array], output: Array, counts: Sequence[Array]) -> None:
+        """Run all blocks.
+
+        Args:
+            flat: weights and constants, see `Layout`.
+            initial: for each layer (states, batch, width), or empty.
+            output: (batch, steps, outputs) gets the readout; 0 outputs without one.
+            counts: for each layer (batch, neurons), zeros; gets the number of spikes.
+        """
+        run_all(lambda block: self._forward_block(block, flat, initial, output, counts), self.blocks)
+
+    def _forward_block(
+        self, block: Block, flat: Array, initial: Sequence[Array], output: Array, counts: Sequence[Array]
+    ) -> None:
+        scan, _ = kernels(self.model)
+        samples, real, table = block.samples, self.layout.real, self.layout.table
+        part = slice(block.first, block.last)
+        checkpoints = blank(self.states * samples * self.chunks * self.layout.total_width * self.keep, real)
+        pointers = np.zeros((len(table), samples * self.steps + 1), np.int64)
+        lists: list[Units] = []
+        pointer, unit, start = self.inputs.pointer, self.inputs.unit, block.first * self.steps
+        for k, layer in enumerate(table):
+            width = int(layer["width"])
+            size = self.states * samples * self.chunks * width * self.keep
+            begin = self.states * samples * self.chunks * int(layer["below"]) * self.keep
+            own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
+            fired = np.empty(2 * self.steps * int(layer["neurons"]), np.int32)
+            work = blank((self.states + 3, width), real)
+            sample = 0
+            while True:
+                sample = scan(
+                    layer, flat, pointer, unit, start, self.inputs.current[part], initial[k][:, part], self.interval,
+                    own, work, pointers[k], fired, counts[k][part], sample,
+                )  # fmt: skip
+                if sample == samples:
+                    break
+                fired = _longer(fired, int(pointers[k, sample * self.steps]))
+            unit = fired[: pointers[k, -1]].copy()
+            lists.append(unit)
+            pointer, start = pointers[k], 0
+        if output.shape[2] > 0:
+            trained = bool(self.layout.readout["trained"]) and self.keep
+            width = int(self.layout.readout["width"])
+            kept = blank((self.chunks * trained, samples, width), real)
+            work = blank((2, width), real)
+            scan_readout(self.layout.readout, flat, pointer, unit, self.interval, kept, work, output[part])
+            self.readout_checkpoints[block] = kept
+        # One array for all layers: those above the first begin where the one below ends.
+        for k in range(1, len(table)):
+            pointers[k] += pointers[k - 1, -1]
+        self.checkpoints[block] = checkpoints
+        self.spikes[block] = Spikes(pointers, np.concatenate(lists))
+
+    def backward(
+        self, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array, grad_current: Array
+    ) -> "Gradients":
+        """Go back through all blocks.
+
+        Args:
+            flat, panels: weights and constants, and the packed transposed weights; see `Layout`.
+            output, grad_output: (batch, steps, outputs) of the readout.
+            grad_counts: (batch, total width), or no columns.
+            grad_current: (batch, steps, neurons) gets the gradient of the currents that enter, or has no steps.
+        """
+        groups = groups_of(self.blocks, flat.nbytes)
+
+        def work(group: list[Block]) -> tuple[Array, list[Array], Indices]:
+            grads = np.zeros_like(flat)
+            active = np.zeros(len(self.layout.table), np.int64)
+            initial = [
+                self._backward_block(block, flat, panels, output, grad_output, grad_counts, grad_current, grads, active)
+                for block in group
+            ]
+            return grads, initial, active
+
+        results = run_all(work, groups)
+        grads = results[0][0]
+        for other, _, _ in results[1:]:
+            np.add(grads, other, out=grads)
+        initial = [states for _, group, _ in results for states in group]
+        return Gradients(grads, self._by_layer(initial), sum(active for _, _, active in results))
+
+    def _backward_block(
+        self, block: Block, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array,
+        grad_current: Array, grads: Array, active: Indices,
+    ) -> Array:  # fmt: skip
+        _, scan = kernels(self.model)
+        layout, part, spikes = self.layout, slice(block.first, block.last), self.spikes[block]
+        size = work_size(layout.table, layout.readout, self.states, block.samples, block.padded_samples, self.interval)
+        grad_initial = blank(self.states * block.samples * layout.total_width, layout.real)
+        empty = np.zeros((0, 0, 0), layout.real)
+        scan(
+            layout.table, layout.readout, flat, panels, self.inputs.pointer, self.inputs.unit, block.first * self.steps,
+            self.inputs.current[part], spikes.pointer, spikes.unit, self.interval, self.checkpoints[block],
+            self.readout_checkpoints.get(block, empty), output[part], grad_output[part], grad_counts[part],
+            block.samples, block.padded_samples, blank(size, layout.real), grads, grad_current[part], grad_initial,
+            active,
+        )  # fmt: skip
+        return grad_initial
+
+    def _by_layer(self, initial: Sequence[Array]) -> list[Array]:
+        """Gradients of the initial states, (states, batch, neurons) of each layer, from those of the blocks."""
+        layers = []
+        for layer in self.layout.table:
+            width, neurons, parts = int(layer["width"]), int(layer["neurons"]), []
+            for block, states in zip(self.blocks, initial, strict=True):
+                begin = self.states * block.samples * int(layer["below"])
+                part = states[begin : begin + self.states * block.samples * width]
+                parts.append(part.reshape(self.states, block.samples, width)[:, :, :neurons])
+            layers.append(np.concatenate(parts, 1))
+        return layers
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Flat gradients of weights and constants, those of the initial states of each layer, and active neuron-steps."""
+
+    flat: Array
+    initial: list[Array]
+    active: Any
+
+
+def _longer(fired: Units, used: int) -> Units:
+    longer = np.empty(2 * len(fired), np.int32)
+    longer[:used] = fired[:used]
+    return longer
+
+
+def to_tensor(array: Array) -> Tensor:
+    """A tensor over the memory of a contiguous copy of an array."""
+    return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,0 +1,168 @@
+"""What the engine needs of the processor's vectors that plain loops do not give: LLVM instructions."""
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# A panel is as many numbers as fill 64 bytes: one register of AVX-512, two of AVX, four of NEON.
+PANEL_BYTES = 64
+# Rows are padded to a multiple of so many numbers, whole panels of any type.
+LANES = 16
+_features = binding.get_host_cpu_features() if binding.get_process_triple().startswith(("x86", "i")) else {}
+REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+# Rows of a tile: 16 sums in registers for AVX-512 (of 32), 8 for AVX (of 16), 16 for others of 32.
+TILE_ROWS = 16 if REGISTER_BYTES == 64 else 4
+
+
+def _data(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Pointer to the element `offset` of a contiguous array."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
+
+
+def _lanes(numbers: range) -> Any:
+    """Which lanes a shuffle takes."""
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
+
+
+@intrinsic
+def multiply_tile(typing_context, a, a_start, a_stride, b, b_start, c, c_start, c_stride, depth, accumulate):  # type: ignore[no-untyped-def]
+    """c[m, n] = (c[m, n] if accumulate else 0) + sum over k < depth of a[m, k] b[k, n], for one tile.
+
+    The tile has TILE_ROWS rows and the columns of one panel; its sums stay in registers. a, b, c are flat contiguous
+    arrays; the tile begins at the element `*_start`, rows of a and c are `*_stride` elements apart, b is one panel.
+    """
+    element = a.dtype
+    signature = types.void(
+        a, types.intp, types.intp, b, types.intp, c, types.intp, types.intp, types.intp, types.boolean
+    )
+    size = element.bitwidth // 8
+    lanes = REGISTER_BYTES // size
+    vectors = PANEL_BYTES // REGISTER_BYTES
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        a_row = _data(context, builder, signature.args[0], args[0], args[1])
+        b_row = _data(context, builder, signature.args[3], args[3], args[4])
+        c_row = _data(context, builder, signature.args[5], args[5], args[6])
+        a_stride, c_stride, depth, accumulate = args[2], args[7], args[8], args[9]
+        number = lambda k: ir.Constant(depth.type, k)  # noqa: E731
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
+        )
+        first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        nothing = ir.Constant(vector, ir.Undefined)
+
+        def at(row: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
+
+        places = [
+            at(c_row, builder.add(builder.mul(c_stride, number(m)), number(v * lanes)))
+            for m in range(TILE_ROWS) for v in range(vectors)
+        ]  # fmt: skip
+        # Variables on the stack that LLVM turns into registers, since every index into them is a constant.
+        sums = [cgutils.alloca_once(builder, vector) for _ in places]
+        with builder.if_else(accumulate) as (then, otherwise):
+            with then:
+                for place, total in zip(places, sums, strict=True):
+                    builder.store(builder.load(place, align=size), total)
+            with otherwise:
+                for total in sums:
+                    builder.store(ir.Constant(vector, [0.0] * lanes), total)
+        with cgutils.for_range(builder, depth) as loop:
+            k = loop.index
+            panel = builder.mul(k, number(vectors * lanes))
+            factors = [
+                builder.load(at(b_row, builder.add(panel, number(v * lanes))), align=size) for v in range(vectors)
+            ]
+            for m in range(TILE_ROWS):
+                scalar = builder.load(builder.gep(a_row, [builder.add(builder.mul(a_stride, number(m)), k)]))
+                spread = builder.shuffle_vector(
+                    builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0)), nothing, first_lane
+                )
+                for v in range(vectors):
+                    total = sums[m * vectors + v]
+                    builder.store(builder.call(fma, [spread, factors[v], builder.load(total)]), total)
+        for place, total in zip(places, sums, strict=True):
+            builder.store(builder.load(total), place, align=size)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def positive_bits(typing_context, x, start):  # type: ignore[no-untyped-def]
+    """Integer whose bit k says x[start + k] > 0, for the panel that begins at `start`; x is flat and contiguous."""
+    element = x.dtype
+    lanes = PANEL_BYTES * 8 // element.bitwidth
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+        place = builder.bitcast(_data(context, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
+        values = builder.load(place, align=element.bitwidth // 8)
+        positive = builder.fcmp_ordered(">", values, ir.Constant(vector, [0.0] * lanes))
+        return builder.zext(builder.bitcast(positive, ir.IntType(lanes)), ir.IntType(64))
+
+    return types.uint64(x, types.intp), generate
+
+
+@intrinsic
+def dot(typing_context, a, a_start, b, b_start, panels):  # type: ignore[no-untyped-def]
+    """Sum of a[a_start + k] b[b_start + k] over so many panels; a and b are flat and contiguous.
+
+    A sum for every lane, and then over the lanes in halves.
+    """
+    element = a.dtype
+    lanes = PANEL_BYTES * 8 // element.bitwidth
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
+        )
+        a_row = _data(context, builder, signature.args[0], args[0], args[1])
+        b_row = _data(context, builder, signature.args[2], args[2], args[3])
+        total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * lanes))
+        with cgutils.for_range(builder, args[4]) as loop:
+            offset = builder.mul(loop.index, ir.Constant(loop.index.type, lanes))
+            pair = [
+                builder.load(
+                    builder.bitcast(builder.gep(row, [offset]), vector.as_pointer()), align=element.bitwidth // 8
+                )
+                for row in (a_row, b_row)
+            ]
+            builder.store(builder.call(fma, [*pair, builder.load(total)]), total)
+        result = builder.load(total)
+        while lanes_left := result.type.count // 2:
+            low = builder.shuffle_vector(result, result, _lanes(range(lanes_left)))
+            high = builder.shuffle_vector(result, result, _lanes(range(lanes_left, 2 * lanes_left)))
+            result = builder.fadd(low, high)
+        return builder.extract_element(result, ir.Constant(ir.IntType(32), 0))
+
+    return element(a, types.intp, b, types.intp, types.intp), generate
+
+
+@intrinsic
+def trailing_zeros(typing_context, bits):  # type: ignore[no-untyped-def]
+    """Number of the lowest bit of a uint64 that is set; undefined for 0."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.uint64), generate
+
+
+@intrinsic
+def power_of_two(typing_context, exponent):  # type: ignore[no-untyped-def]
+    """2 ** exponent for a whole number in floating point that has a normal result, made from its bits."""
+    mantissa, bias = (23, 127) if exponent is types.float32 else (52, 1023)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        integer = ir.IntType(exponent.bitwidth)
+        whole = builder.fptosi(args[0], integer)
+        bits = builder.shl(builder.add(whole, ir.Constant(integer, bias)), ir.Constant(integer, mantissa))
+        return builder.bitcast(bits, args[0].type)
+
+    return exponent(exponent), generate

@@ -1,0 +1,1 @@
+"""Device code of the Triton engine. Importing this package needs triton."""

@@ -1,0 +1,20 @@
+"""The two kinds of failure that end a command with one line and no traceback."""
+
+
+class SnnrunError(Exception):
+    """A failure that is told to the user in one line; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UserError(SnnrunError):
+    """Bad input: a key, a value, a file or a combination that cannot work. Exit code 2.
+
+    The message is one line: what is wrong, where, what is allowed and the nearest valid name.
+    """
+
+    exit_code = 2
+
+
+class RunError(SnnrunError):
+    """A failure while running: a loss that is not finite, a full disk. Exit code 1."""

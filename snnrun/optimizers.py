@@ -1,0 +1,80 @@
+"""Optimisers and learning-rate schedules, all torch's own."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from snnrun.config.schema import AdamConfig, OptimizerConfig, SgdConfig
+
+ADAMS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "adamw": torch.optim.AdamW}
+
+
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser that the config names, over `parameters`.
+
+    Only weights, which have two dimensions, decay: a time constant that shrinks would be another neuron.
+    """
+    everything = list(parameters)
+    groups: list[dict[str, Any]] = [{"params": [p for p in everything if p.dim() == 2]}]
+    if constants := [p for p in everything if p.dim() != 2]:
+        groups.append({"params": constants, "weight_decay": 0.0})
+    if isinstance(config, SgdConfig):
+        return torch.optim.SGD(groups, config.lr, config.momentum, weight_decay=config.weight_decay)
+    assert isinstance(config, AdamConfig)
+    adam: type[torch.optim.Adam | torch.optim.Adamax | torch.optim.AdamW] = ADAMS[config.name]
+    return adam(groups, config.lr, config.betas, weight_decay=config.weight_decay)
+
+
+class Schedule:
+    """How the learning rate changes: `onecycle` after every batch, the others after every epoch."""
+
+    def __init__(self, config: OptimizerConfig, optimizer: torch.optim.Optimizer, epochs: int, batches: int) -> None:
+        """For `epochs` epochs of `batches` batches each."""
+        self.by_batch = config.schedule == "onecycle"
+        self._optimizer = optimizer
+        self._torch: lr_scheduler.LRScheduler | None = None
+        match config.schedule:
+            case "step":
+                self._torch = lr_scheduler.StepLR(optimizer, config.schedule_step, config.schedule_gamma)
+            case "exponential":
+                self._torch = lr_scheduler.ExponentialLR(optimizer, config.schedule_gamma)
+            case "cosine":
+                self._torch = lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
+            case "onecycle":
+                # The peak is the configured rate; torch starts at a 25th of it and ends near zero.
+                self._torch = lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=max(epochs * batches, 1))
+            case "plateau":
+                self._torch = lr_scheduler.ReduceLROnPlateau(
+                    optimizer, factor=config.schedule_gamma, patience=config.schedule_step
+                )
+
+    @property
+    def lr(self) -> float:
+        """The present learning rate."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def after_batch(self) -> None:
+        """Call after every gradient step."""
+        if self.by_batch and self._torch is not None:
+            self._torch.step()
+
+    def after_epoch(self, loss: float) -> None:
+        """Call after every epoch; `plateau` waits for `loss` (validation, or training without it) to stop falling."""
+        if self.by_batch or self._torch is None:
+            return
+        if isinstance(self._torch, lr_scheduler.ReduceLROnPlateau):
+            self._torch.step(loss)
+        else:
+            self._torch.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, to go on later."""
+        return {} if self._torch is None else self._torch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        if self._torch is not None:
+            self._torch.load_state_dict(state)

@@ -1,0 +1,192 @@
+"""What a run tells of itself: each epoch goes to the run folder, to TensorBoard and to the person who waits."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from types import TracebackType
+
+import torch
+
+from snnrun import figures
+from snnrun.config import Config
+from snnrun.data import Dataset
+from snnrun.data.batch import EventBatch
+from snnrun.device import peak_memory_mb
+from snnrun.environment import environment
+from snnrun.epoch import Tally
+from snnrun.errors import RunError
+from snnrun.evaluate import Evaluation
+from snnrun.network import Network
+from snnrun.progress import Progress, epoch_line
+from snnrun.run_folder import RunFolder, Status
+from snnrun.tensorboard import Board
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Everything that a run writes and shows, in one place; use it in a `with` statement.
+
+    A `with` statement left by an error gives the run the status "failed", by an interrupt "interrupted".
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: Config,
+        network: Network,
+        data: Dataset,
+        device: torch.device,
+        started: float,
+    ) -> None:
+        """`started` is the perf_counter at which the run began."""
+        self.folder = folder
+        self.config = config
+        self.network = network
+        self.data = data
+        self.device = device
+        self.started = started
+        self._board = Board(folder.path)
+        self._progress = Progress(config.training.epochs, -(-len(data.train) // config.training.batch_size))
+        self._drawn_epoch = -1
+
+    def __enter__(self) -> "Reporter":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        try:
+            if error is not None:
+                with suppress(RunError):  # the first failure is the one to tell
+                    self._end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        finally:
+            self._board.close()
+
+    def start(self, overrides: Sequence[str], engine: str, reason: str) -> None:
+        """Write what is known before the first epoch, and show it."""
+        config, facts = asdict(self.config), environment(str(self.device), engine)
+        self.folder.start(config, overrides, facts)
+        self.folder.save_split(self.data.split())
+        self._board.start(config, facts)
+        for line in self.data.log:
+            self.say(line)
+        for line in self.data.warnings:
+            self.warn(line)
+        self.say(f"network: {self.network.summary()}")
+        self.say(f"engine: {engine} ({reason}) on {facts['device_name']}, {facts['threads']} threads")
+        parameters = sum(p.numel() for p in self.network.parameters())
+        self.folder.update_results(engine=engine, device=str(self.device), parameters=parameters)
+        self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
+
+    def say(self, line: str) -> None:
+        """Show a line and keep it in train.log."""
+        self._progress.log(line)
+        log.info(line)
+
+    def warn(self, line: str) -> None:
+        """Show a warning and keep it in train.log."""
+        self.say(f"warning: {line}")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Epoch number `epoch`, counted from 1, begins."""
+        self._progress.start_epoch(epoch)
+
+    def batch(self, tally: Tally) -> None:
+        """A batch is done."""
+        self._progress.batch(tally.samples, tally.loss, tally.accuracy, tally.mean_rate_hz())
+
+    def end_epoch(self, epoch: int, tally: Tally, valid: Evaluation | None, best_accuracy: float, lr: float) -> None:
+        """Write and show the figures of an epoch; `lr` is the learning rate at its end."""
+        row: dict[str, float | None] = dict(tally.scalars(self.network.layer_names()))
+        row["loss/valid"] = None if valid is None else valid.loss
+        row["accuracy/valid"] = None if valid is None else valid.accuracy
+        row["accuracy/valid_best"] = None if valid is None else best_accuracy
+        row["lr"] = lr
+        row["memory/peak_mb"] = peak_memory_mb(self.device)
+        self._board.scalars(row, epoch)
+        self.folder.append_metrics({"epoch": epoch, **row})
+        self._progress.epoch(row)
+        log.info("epoch %d/%d  %s", epoch, self.config.training.epochs, epoch_line(row))
+
+    def draw(self, epoch: int, inputs: EventBatch, spikes: Sequence[EventBatch]) -> None:
+        """Rasters of the first sample of a batch, and histograms of weights and time constants; once an epoch."""
+        if epoch == self._drawn_epoch:
+            return
+        self._drawn_epoch = epoch
+        dt = self.config.dataset.dt
+        rows = [("input", inputs, "channel")]
+        rows += [(name, layer, "neuron") for name, layer in zip(self.network.layer_names(), spikes, strict=True)]
+        for name, events, row in rows:
+            figure = figures.sample_raster(events, 0, dt, f"{name}, epoch {epoch}", row)
+            self._picture(f"raster/{name}", f"raster_{name}", figures.png(figure), epoch)
+        for tag, values in self.network.distributions().items():
+            self._board.histogram(tag, values, epoch)
+
+    def finish(
+        self, epochs: int, best_epoch: int, valid: Evaluation | None, last: Evaluation | None, best: Evaluation | None
+    ) -> None:
+        """Write and show the final figures.
+
+        Args:
+            epochs: how many were trained.
+            best_epoch: the epoch of the best checkpoint.
+            valid: validation figures of the best checkpoint, or None.
+            last: test figures of the last state, or None.
+            best: test figures of the best checkpoint, or None.
+        """
+        rows = self.folder.metrics()
+        accuracy, loss = _final_figures(rows, valid, last, best)
+        if best is not None:
+            accuracy |= _by_speaker(best, self.data)
+            self._board.scalars({"accuracy/test": best.accuracy, "loss/test": best.loss}, epochs)
+            counts = best.confusion(len(self.data.classes)).numpy()
+            self._picture("confusion", "confusion", figures.png(figures.confusion(counts, self.data.classes)), epochs)
+        if rows:
+            self.folder.save_figure("curves", figures.png(figures.learning_curves(rows, best_epoch)))
+        layers = self.network.layer_names()
+        rates = {name: rows[-1].get(f"rate_hz/{name}") for name in layers} if rows else {}
+        self.folder.update_results(accuracy=accuracy, loss=loss, epochs=epochs, best_epoch=best_epoch, rate_hz=rates)
+        shown = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in accuracy.items() if not math.isnan(value)]
+        self.say("accuracy: " + ", ".join(shown) if shown else "nothing was trained")
+        self._end("done")
+
+    def _end(self, status: Status) -> None:
+        self.folder.update_results(status=status, seconds=round(time.perf_counter() - self.started, 3))
+        if status in ("done", "failed"):
+            self._board.finish(status)
+
+    def _picture(self, tag: str, name: str, png: bytes, epoch: int) -> None:
+        self.folder.save_figure(name, png)
+        self._board.image(tag, png, epoch)
+
+
+def _final_figures(
+    rows: Sequence[dict[str, float]], valid: Evaluation | None, last: Evaluation | None, best: Evaluation | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The sections accuracy and loss of results.json; NaN where a figure does not exist."""
+    final = rows[-1] if rows else {}
+    accuracy, loss = {}, {}
+    for part in ("train", "valid"):
+        accuracy[part] = final.get(f"accuracy/{part}", math.nan)
+        loss[part] = final.get(f"loss/{part}", math.nan)
+    for name, found in (("valid_best", valid), ("test", best), ("test_last", last)):
+        accuracy[name] = math.nan if found is None else found.accuracy
+        loss[name] = math.nan if found is None else found.loss
+    return accuracy, loss
+
+
+def _by_speaker(found: Evaluation, data: Dataset) -> dict[str, float]:
+    """Test accuracy on speakers that were trained on, and on those that were neither trained nor validated on."""
+    masks = {"test_known_speakers": data.known_speakers, "test_unseen_speakers": data.unseen_speakers}
+    correct = found.correct
+    return {
+        name: float(correct[torch.from_numpy(mask)].double().mean())
+        for name, mask in masks.items()
+        if mask is not None and mask.any()
+    }

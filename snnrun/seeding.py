@@ -1,0 +1,33 @@
+"""One seed, and independent random streams made of it."""
+
+import random
+import zlib
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int, deterministic: bool) -> None:
+    """Seed the global generators, which libraries may use, and choose torch's deterministic algorithms or not.
+
+    Every call sets all of it, so that in a sweep nothing is left over from the job before.
+    """
+    random.seed(seed)
+    np.random.seed(seed)  # the legacy generator is what third-party code reads
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = False
+
+
+def stream(seed: int, name: str) -> torch.Generator:
+    """A generator of its own for one purpose ("weights", "shuffle"): using more of one never changes another."""
+    return torch.Generator().manual_seed(int(_sequence(seed, name).generate_state(1, np.uint64)[0] >> 1))
+
+
+def numpy_stream(seed: int, name: str) -> np.random.Generator:
+    """The same for numpy."""
+    return np.random.default_rng(_sequence(seed, name))
+
+
+def _sequence(seed: int, name: str) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, zlib.crc32(name.encode())])

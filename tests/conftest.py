@@ -1,0 +1,9 @@
+"""Settings for every test: no wall-clock deadlines, and the same hypothesis examples in every run of CI."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -1,0 +1,42 @@
+"""environment.json tells where a run happened."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from snnrun.environment import environment, git_state
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *identity, "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def test_a_commit_and_later_changes_are_seen(tmp_path: Path) -> None:
+    assert git_state(tmp_path) is None
+    git(tmp_path, "init")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-m", "first")
+    state = git_state(tmp_path)
+    assert state is not None
+    assert len(state["commit"]) == 40
+    assert state["dirty"] is False
+    (tmp_path / "file").write_text("two")
+    assert git_state(tmp_path) == {**state, "dirty": True}
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(Path(__file__).parent) is None
+
+
+def test_the_environment_has_what_numbers_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/usr/bin/snnrun", "train", "tags=[a, b]"])
+    found = environment("cpu", "reference")
+    assert found["command"] == "snnrun train 'tags=[a, b]'"
+    assert {"python", "torch", "numpy", "snnrun"} <= set(found["versions"])
+    assert found["device_name"] == found["cpu"] != ""
+    assert found["cores"] >= 1
+    assert found["started"].endswith("+00:00")
