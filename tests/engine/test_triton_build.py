@@ -168,14 +168,18 @@ def test_the_matrix_of_256_neurons_stays_on_the_chip_of_hopper(kernels):
     launch(layer_of(256, 90, "bfloat16", recurrent=True))
     built = kernels["forward"].build(90)
     assert kernels["forward"].launches[-1][1]["RECURRENT"] == "resident"
-    assert "wgmma" in built.asm["ptx"]
     assert built.metadata.shared >= 256 * 256 * 2
+    before, products, _ = built.asm["ptx"].partition("mma.sync")
+    assert products
+    in_the_loop = before.rpartition("$L__BB")[2]
+    assert "ld.global.v4" not in in_the_loop, "16 bytes at a time: the matrix is loaded in every step"
+    assert "ld.global.v4" in before
 
 
 def test_a_build_that_spills_is_noticed(kernels, tmp_path):
     launch(layer_of(256, 80, "bfloat16", recurrent=True))
     args, options = kernels["reverse"].launches[-1]
-    squeezed = options | {"RECURRENT": "resident", "BLOCK_SENDERS": 64, "num_warps": 16}
+    squeezed = options | {"maxnreg": 40}
     kernels["reverse"].launches.append((args, squeezed))
     with pytest.raises(AssertionError, match="spills"):
         check(kernels["reverse"].build(80), 80, tmp_path)

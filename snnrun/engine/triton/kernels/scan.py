@@ -54,8 +54,8 @@ def zeros_all(like, COUNT: tl.constexpr):
 def tile(batch, neurons, BLOCK_BATCH: tl.constexpr, BLOCK_NEURONS: tl.constexpr):
     """Return samples, neurons, offsets and mask of this program's tile (neurons, samples).
 
-    Neurons come first, so that the recurrent matrix is the left operand of the product, which the tensor cores of
-    Hopper read from shared memory.
+    Neurons come first, so that the recurrent matrix is the left operand of the product: the tensor cores take a tile of
+    8 samples as the right one, and no narrower tile of 16 as the left one.
     """
     samples = tl.program_id(0) * BLOCK_BATCH + tl.arange(0, BLOCK_BATCH)
     columns = tl.program_id(1) * BLOCK_NEURONS + tl.arange(0, BLOCK_NEURONS)
