@@ -47,6 +47,10 @@ class Registry(Generic[Item]):
 
         return add
 
+    def remove(self, name: str) -> None:
+        """Take an item away again."""
+        del self._items[name]
+
     def __getitem__(self, name: str) -> Item:
         """Return the item; raises UserError that lists the names and the nearest one."""
         try:

@@ -67,6 +67,10 @@ class RunFolder:
     def start(self, config: Mapping[str, Any], overrides: Sequence[str], environment: Mapping[str, Any]) -> None:
         """Write what is known before the first epoch: config, overrides, environment and the status "running"."""
         self._write("config.yaml", to_yaml(config))
+        for file in map(Path, config.get("plugins", ())):  # as it was, whatever becomes of the original
+            with write_errors(self.path / "plugins"):
+                (self.path / "plugins").mkdir(exist_ok=True)
+            self._write(f"plugins/{file.name}", file.read_text(encoding="utf-8"))
         self._write("overrides.yaml", to_yaml(list(overrides)))
         self._write("environment.json", _to_json(environment))
         self.update_results(status="running", overrides=list(overrides))

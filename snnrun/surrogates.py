@@ -7,6 +7,7 @@ beta can hold either of them fixed (Zenke & Vogels 2021, Neural Computation 33(4
 shape of a surrogate and sensitive to its scale).
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from snnrun.registry import Registry
 
 Curve = Callable[[Tensor, float, float], Tensor]
 Number = Callable[[float, float], float]
@@ -25,7 +28,7 @@ class Shape:
 
     Attributes:
         derivative: h(x; beta, gamma) elementwise, in its published normalisation.
-        primitive: integral of h from minus infinity to x; the smoothed spike function.
+        primitive: integral of h from minus infinity to x, the smoothed spike function.
         peak: h(0; beta, gamma).
         area: integral of h over all x.
         beta: usual steepness.
@@ -40,6 +43,41 @@ class Shape:
     beta: float
     gamma: float | None
     source: str
+
+
+SHAPES: Registry[Shape] = Registry("surrogate")
+
+
+def register_derivative(
+    name: str, *, beta: float, gamma: float | None = None, source: str = ""
+) -> Callable[[Curve], Curve]:
+    """Return a decorator that adds a derivative h(x; beta, gamma) to the table; all else is found numerically.
+
+    `beta` and `gamma` are the usual values. h must be finite for every x, and where |beta x| is above 1e4 it counts as
+    zero.
+    """
+
+    def add(derivative: Curve) -> Curve:
+        @functools.cache
+        def peak(beta: float, gamma: float) -> float:
+            return float(derivative(torch.zeros(1, dtype=torch.float64), beta, gamma))
+
+        @functools.cache
+        def integral(beta: float, gamma: float) -> tuple[Tensor, Tensor]:
+            # In z = beta x, on a grid that is fine near the threshold and wide far away.
+            x = torch.sinh(torch.linspace(-10, 10, 200_001, dtype=torch.float64)) / beta
+            return x, torch.cumulative_trapezoid(derivative(x, beta, gamma), x)
+
+        def primitive(x: Tensor, beta: float, gamma: float) -> Tensor:
+            grid, values = integral(beta, gamma)
+            place = torch.searchsorted(grid.to(x), x.detach().contiguous()).clamp(1, len(values)) - 1
+            return values.to(x)[place]
+
+        shape = Shape(derivative, primitive, peak, lambda b, g: float(integral(b, g)[1][-1]), beta, gamma, source)
+        SHAPES.register(name)(shape)
+        return derivative
+
+    return add
 
 
 def _sigmoid(x: Tensor, beta: float, gamma: float) -> Tensor:
@@ -111,7 +149,7 @@ def _erfc(x: Tensor, beta: float, gamma: float) -> Tensor:
     return beta / math.sqrt(math.pi) * torch.exp(-((beta * x) ** 2))
 
 
-SHAPES: dict[str, Shape] = {
+for _name, _row in {
     "sigmoid": Shape(
         _sigmoid, lambda x, b, g: torch.sigmoid(b * x), lambda b, g: b / 4, lambda b, g: 1.0, 5.0, None,
         "the lecture on surrogate gradients (neuro4ml.github.io, week 5): beta s(beta x) (1 - s(beta x)), beta = 5",
@@ -153,7 +191,8 @@ SHAPES: dict[str, Shape] = {
         lambda x, b, g: torch.zeros_like(x), lambda x, b, g: (x > 0).to(x.dtype), lambda b, g: 0.0, lambda b, g: 0.0,
         1.0, None, "the true derivative of the step, zero everywhere: the baseline that cannot learn",
     ),
-}  # fmt: skip
+}.items():  # fmt: skip
+    SHAPES.register(_name)(_row)
 
 
 @dataclass(frozen=True)

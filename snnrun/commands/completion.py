@@ -12,6 +12,7 @@ from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.line import Flag
 from snnrun.commands.train import FLAGS
+from snnrun.config.plugin_tree import add_plugins, plugin_words
 from snnrun.config.tree import Tree, read_section, read_tree
 from snnrun.errors import UserError
 
@@ -94,7 +95,7 @@ def _of_config(start: str, before: Sequence[str], flags: Sequence[Flag]) -> Iter
     if start.startswith("-"):
         yield from by_name
         return
-    tree = read_tree(_config_dirs(before))
+    tree = add_plugins(read_tree(_config_dirs(before)), plugin_words(before))
     group, equals, value = start.partition("=")
     if equals and group in tree.groups:
         done, comma, _ = value.rpartition(",")  # surrogate=sigmoid,sup<TAB> in a sweep

@@ -77,6 +77,20 @@ def describe(annotation: Any) -> str:
     return words.get(base, "null") + suffix
 
 
+def is_plain(annotation: Any) -> bool:
+    """Whether a value of this type can stand in a configuration: numbers, texts, choices, and lists of them."""
+    base, limits = _unwrap(annotation)
+    if not all(isinstance(limit, (Bounds, Filled, FolderName)) for limit in limits):
+        return False
+    if get_origin(base) in (Union, types.UnionType):
+        return all(map(is_plain, get_args(base)))
+    if get_origin(base) is tuple:
+        return all(item is Ellipsis or is_plain(item) for item in get_args(base))
+    if get_origin(base) is Literal:
+        return all(isinstance(choice, str) for choice in get_args(base))
+    return base in (float, int, bool, str, types.NoneType)
+
+
 class UnknownKeyError(ProblemError):
     """A key that the schema does not have, but perhaps another option of the group (`elsewhere`, a hint)."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from snnrun.config.check import MISSING, ProblemError, check, show
-from snnrun.config.overrides import Setting, parse, unroll
+from snnrun.config.overrides import Setting, parse, plugin_files, unroll
+from snnrun.config.plugin_tree import add_plugins
 from snnrun.config.resolvers import register_resolvers
 from snnrun.config.rules import check_rules
-from snnrun.config.schema import Config
-from snnrun.config.tree import Tree, read_tree
+from snnrun.config.schema import OPTIONS, Config
+from snnrun.config.tree import Option, Tree, read_tree
 from snnrun.errors import UserError
+from snnrun.plugins import absolute, load_plugins
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -56,7 +58,7 @@ def compose_as(
     schema: type[AnyConfig], config_name: str, overrides: Sequence[str], config_dir: Path | None = None
 ) -> AnyConfig:
     """As `compose`, for another main file and the schema that goes with it."""
-    tree = read_tree([config_dir] if config_dir else [])
+    tree = _tree(overrides, config_dir)
     settings = [choices[0] for choices in parse(overrides, tree, multirun=False)]
     with _hydra():
         return checked(_compose(settings, config_name, config_dir), settings, schema)
@@ -65,16 +67,18 @@ def compose_as(
 def checked(composed: DictConfig, settings: Sequence[Setting], schema: type[AnyConfig]) -> AnyConfig:
     """Return the configuration that Hydra composed as dataclasses; raises UserError."""
     container = _container(composed, settings)
+    _load_named(container)
     try:
         config = check(container, schema)
         check_rules(config)
     except ProblemError as problem:
         raise UserError(_told(problem, settings)) from None
-    return config
+    return replace(config, plugins=absolute(config.plugins))
 
 
 def from_container(container: Mapping[str, object]) -> Config:
     """Return the configuration that `to_container` wrote, for instance from a run folder; raises UserError."""
+    _load_named(container)
     try:
         config = check(container, Config)
         check_rules(config)
@@ -91,7 +95,7 @@ def to_container(config: Config) -> dict[str, Any]:
 
 def plan(overrides: Sequence[str], multirun: bool, config_dir: Path | None = None) -> Plan:
     """Check every run that a command line asks for. Raises UserError; writes nothing."""
-    tree = read_tree([config_dir] if config_dir else [])
+    tree = _tree(overrides, config_dir)
     alternatives = parse(overrides, tree, multirun)
     with _hydra():
         fixed = [choices[0] for choices in alternatives if len(choices) == 1]
@@ -106,6 +110,24 @@ def plan(overrides: Sequence[str], multirun: bool, config_dir: Path | None = Non
         local = _select(base, "hydra.runtime.choices")["hydra/launcher"] == "basic"
     _check_distinct(subfolders)
     return Plan(tuple(configs), folder, tuple(subfolders), _hydra_lines(alternatives, tree), local)
+
+
+def _tree(overrides: Sequence[str], config_dir: Path | None) -> Tree:
+    """All that can be set, after the plug-ins on the line have been imported."""
+    files = plugin_files(overrides)
+    load_plugins(files)
+    tree = add_plugins(read_tree([config_dir] if config_dir else []), files)
+    for group, options in tree.groups.items():
+        for name in OPTIONS[group]:
+            options.setdefault(name, Option(name, "", ()))
+    return tree
+
+
+def _load_named(container: Mapping[str, object]) -> None:
+    """Import the plug-ins that a composed configuration names, in whatever process this is."""
+    files = container.get("plugins")
+    if isinstance(files, list) and all(isinstance(file, str) for file in files):
+        load_plugins(files)
 
 
 def _hydra_lines(alternatives: Sequence[Sequence[Setting]], tree: Tree) -> tuple[str, ...]:

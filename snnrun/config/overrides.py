@@ -14,7 +14,7 @@ from snnrun.errors import UserError
 from snnrun.registry import did_you_mean
 
 MOST_JOBS = 10_000
-NOT_SWEPT = ("output_dir", "name", "tags", "hydra")
+NOT_SWEPT = ("output_dir", "name", "tags", "plugins", "hydra")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,21 @@ def parse(lines: Sequence[str], tree: Tree, multirun: bool) -> list[list[Setting
     of it, and several values where there is no sweep.
     """
     return [_alternatives(_read(line), tree, multirun) for line in lines]
+
+
+def plugin_files(lines: Sequence[str]) -> list[str]:
+    """Return the files of `plugins=[...]` on the line, which must be known before the options of a group can be.
+
+    Raises UserError where it is no list of texts.
+    """
+    given: object = []
+    for line in lines:
+        if line.lstrip("+").startswith("plugins="):
+            override = _read(line)
+            given = None if override.is_sweep_override() else override.value()
+            if not isinstance(given, list) or not all(isinstance(path, str) and path for path in given):
+                raise UserError(f"{line}: must be a list of files, as in plugins=[my_neuron.py]")
+    return list(given) if isinstance(given, list) else []
 
 
 def unroll(alternatives: Sequence[Sequence[Setting]]) -> Iterator[tuple[Setting, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 LONGEST_FOLDER_NAME = 180  # bytes; most file systems stop at 255, and TensorBoard shows the name
-UNNAMED = ("output_dir", "name", "tags", "device", "engine")  # say nothing about the experiment
+UNNAMED = ("output_dir", "name", "tags", "plugins", "device", "engine")  # say nothing about the experiment
 
 
 def register_resolvers() -> None:

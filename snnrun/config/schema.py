@@ -190,6 +190,7 @@ class Config:
     output_dir: Path
     name: Annotated[str, FolderName()] | None
     tags: tuple[str, ...]
+    plugins: tuple[Path, ...]
     neuron: Annotated[NeuronConfig, Group("neuron")]
     surrogate: Annotated[SurrogateConfig, Group("surrogate")]
     init: Annotated[InitConfig, Group("init")]

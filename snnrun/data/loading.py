@@ -1,5 +1,6 @@
 """Loads the data set that the configuration names, splits it and says what is in it."""
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,9 @@ def load(options: DatasetOptions, seed: int) -> Dataset:
     Raises:
         UserError: a file is missing or bad, or the split asked for is not possible.
     """
-    parts = SOURCES[options.name](options, seed)
+    source = SOURCES[options.name]
+    own = [key for key, given in inspect.signature(source).parameters.items() if given.kind is given.KEYWORD_ONLY]
+    parts = source(options, seed, **{key: getattr(options, key) for key in own})
     whole = parts.train
     if len(np.unique(whole.labels)) < 2:
         raise UserError(f"dataset={options.name}: the training data has one class only; expected at least 2")

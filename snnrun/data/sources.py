@@ -1,7 +1,7 @@
 """The table of data sets: name -> how its parts are obtained."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from snnrun.data.dataset import Parts
 from snnrun.registry import Registry
@@ -43,6 +43,7 @@ class DatasetOptions(Protocol):
         """Seed of the split; None is the seed of the run."""
 
 
-# A source gets the section `dataset` of the configuration, with the keys of its own option, and the seed of the run.
-Source = Callable[[Any, int], Parts]
+# A source gets the section `dataset` of the configuration, with the keys of its own option, and the seed of the run;
+# keys of its own can also be arguments after a star.
+Source = Callable[..., Parts]
 SOURCES: Registry[Source] = Registry("dataset")
