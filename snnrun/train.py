@@ -16,8 +16,9 @@ from snnrun.calibration import Calibration, with_measured_rate
 from snnrun.config import CalibratedConfig, Config
 from snnrun.data import Dataset, load
 from snnrun.data.batch import EventBatch
-from snnrun.data.batches import batches
+from snnrun.data.batches import batches, placed
 from snnrun.data.binning import steps_in
+from snnrun.data.device_events import DeviceEvents
 from snnrun.data.events import EventSet
 from snnrun.device import pick_device, reset_peak_memory
 from snnrun.engine.select import choose
@@ -91,6 +92,10 @@ class Training:
     def __init__(self, config: Config, data: Dataset, network: Network, engine: Any, device: torch.device) -> None:
         self.config = config
         self.data = data
+        options = config.dataset
+        self.train = placed(data.train, device, options, changed=True)
+        self.valid = None if data.valid is None else placed(data.valid, device, options, changed=False)
+        self.test = None if data.test is None else placed(data.test, device, options, changed=False)
         self.network = network
         self.best = Best(config.training.monitor)
         self.epoch = 0
@@ -114,7 +119,7 @@ class Training:
         scheme = self.config.init
         if isinstance(scheme, CalibratedConfig):
             order = torch.randperm(len(self.data.train), generator=stream(self.config.seed, "calibration")).numpy()
-            inputs, _ = next(self.batches(self.data.train, order))
+            inputs, _ = next(self.batches(self.train, order))
             inputs = inputs.to(self.learner.device)
             lines = Calibration(
                 self.network, self.learner.engine, inputs, scheme.target_rate_hz, self.learner.duration_s
@@ -129,7 +134,7 @@ class Training:
             self.epoch += 1
             reporter.begin_epoch(self.epoch)
             tally = train_epoch(self.learner, self.training_batches(), self.after_batch(reporter))
-            valid = self.evaluate(self.data.valid)
+            valid = self.evaluate(self.valid)
             better = self.best.update(self.epoch, valid)
             self.learner.schedule.after_epoch(tally.loss if valid is None else valid.loss)
             reporter.end_epoch(self.epoch, tally, valid, self.best.accuracy, self.learner.schedule.lr)
@@ -143,14 +148,14 @@ class Training:
     def finish(self, reporter: Reporter) -> float:
         """Evaluate the test set, once, on the best checkpoint and on the last state; returns the run's value."""
         self.draw(reporter)
-        last = best = self.evaluate(self.data.test)
+        last = best = self.evaluate(self.test)
         if last is not None and 0 < self.best.epoch < self.epoch:
             self.network.load_state_dict(reporter.folder.load_checkpoint("best", self.learner.device)["network"])
-            best = self.evaluate(self.data.test)
+            best = self.evaluate(self.test)
         reporter.finish(self.epoch, self.best.epoch, self.best.found, last, best)
         return self.best.accuracy if self.best.found or best is None else best.accuracy
 
-    def evaluate(self, events: EventSet | None) -> Evaluation | None:
+    def evaluate(self, events: EventSet | DeviceEvents | None) -> Evaluation | None:
         """Figures over a part of the data; None where there is no such part."""
         if events is None or len(events) == 0:
             return None
@@ -160,10 +165,10 @@ class Training:
     def training_batches(self) -> Iterator[tuple[EventBatch, Tensor]]:
         """All training samples in a new order, changed as the data set's keys ask for."""
         order = torch.randperm(len(self.data.train), generator=self.shuffle).numpy()
-        return self.batches(self.data.train, order, self.augment)
+        return self.batches(self.train, order, self.augment)
 
     def batches(
-        self, events: EventSet, order: NDArray[np.int64], augment: np.random.Generator | None = None
+        self, events: EventSet | DeviceEvents, order: NDArray[np.int64], augment: np.random.Generator | None = None
     ) -> Iterator[tuple[EventBatch, Tensor]]:
         """The samples `order` of a part, binned."""
         return batches(events, order, self.config.training.batch_size, self.config.dataset, augment)
@@ -184,7 +189,7 @@ class Training:
 
     def draw(self, reporter: Reporter) -> None:
         """Histograms, and rasters of the input and of every hidden layer for one fixed validation sample."""
-        part = self.data.train if self.data.valid is None else self.data.valid
+        part = self.train if self.valid is None else self.valid
         inputs, _ = next(self.batches(part, np.array([0])))
         with torch.no_grad():
             self.network.eval()

@@ -1,11 +1,15 @@
 """Spike trains changed at random, for training on more than there is and for testing out of distribution."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
+import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
 from snnrun.data.events import MICROSECONDS, EventSet, Units
 
@@ -13,6 +17,8 @@ Range = tuple[float, float]
 _LATEST = 2.0**31  # us, what int32 holds
 _DIGIT_BITS = 11
 _DIGITS = 1 << _DIGIT_BITS
+_LEVELS = 1 << 16  # of a normal draw
+_PARTS = 4  # of a batch that are changed side by side
 
 
 class AugmentationOptions(Protocol):
@@ -87,24 +93,48 @@ class Augmentation:
         return None if made == cls((1.0, 1.0), 0, 0, 0, 0, 0, options.duration) else made
 
     def apply(self, events: EventSet, indices: ArrayLike, random: np.random.Generator) -> EventSet:
-        """The samples `indices`, changed, as a set of their own."""
+        """The samples `indices`, changed, as a set of their own.
+
+        They are changed in a few parts, each with random numbers of its own, by as many threads as torch uses; the
+        result does not depend on how many those are.
+        """
         chosen = events.select(np.asarray(indices, np.int64))
-        time, unit, offsets = _change(
-            chosen.time,
-            chosen.unit,
-            chosen.start,
-            chosen.stop,
-            random,
-            random.uniform(*self.speed, len(chosen)),
-            random.integers(-self.channel_shift, self.channel_shift, len(chosen), endpoint=True),
-            random.poisson(self.insertion * chosen.counts),
-            self.time_jitter * MICROSECONDS,
-            self.channel_jitter,
-            self.deletion,
-            max(1.0, self.duration * MICROSECONDS),
-            chosen.channels,
-        )
+        speed = random.uniform(*self.speed, len(chosen))
+        shift = random.integers(-self.channel_shift, self.channel_shift, len(chosen), endpoint=True)
+        inserted = random.poisson(self.insertion * chosen.counts)
+        seeds = random.integers(1 << 63, size=_PARTS)
+
+        def change(part: int) -> tuple[NDArray[np.int32], Units, NDArray[np.int64]]:
+            own = slice(part * len(chosen) // _PARTS, (part + 1) * len(chosen) // _PARTS)
+            return _change(
+                chosen.time,
+                chosen.unit,
+                chosen.start[own],
+                chosen.stop[own],
+                np.random.Generator(np.random.SFC64(seeds[part])),
+                speed[own],
+                shift[own],
+                inserted[own],
+                self.time_jitter * MICROSECONDS,
+                self.channel_jitter,
+                self.deletion,
+                max(1.0, self.duration * MICROSECONDS),
+                chosen.channels,
+                _quantiles(),
+            )
+
+        with ThreadPoolExecutor(min(_PARTS, torch.get_num_threads())) as threads:
+            parts = list(threads.map(change, range(_PARTS)))
+        counts = np.concatenate([np.diff(offsets) for _, _, offsets in parts])
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        time, unit = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
         return replace(chosen, time=time, unit=unit, start=offsets[:-1], stop=offsets[1:])
+
+
+@cache
+def _quantiles() -> NDArray[np.float32]:
+    """(65,536,) values of a normal distribution with mean 0 and deviation 1, all equally likely."""
+    return np.asarray(ndtri((np.arange(_LEVELS) + 0.5) / _LEVELS), np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -122,8 +152,13 @@ def _change(
     deletion: float,
     end: float,
     channels: int,
+    normal: NDArray[np.float32],
 ) -> tuple[NDArray[np.int32], Units, NDArray[np.int64]]:
-    """Times, units and offsets of the changed samples; `speed`, `shift` and `inserted` are given for each sample."""
+    """Times, units and offsets of the changed samples; `speed`, `shift` and `inserted` are given for each sample.
+
+    One uniform draw makes the two normal ones of an event: its first 16 bits and the next 16 choose from `normal`.
+    """
+    jitter = time_jitter > 0 or channel_jitter > 0
     samples = len(start)
     most = 0
     for sample in range(samples):
@@ -136,11 +171,11 @@ def _change(
             if deletion > 0 and random.random() < deletion:
                 continue
             moved = time[event] * speed[sample]
-            if time_jitter > 0:
-                moved += random.standard_normal() * time_jitter
             channel = unit[event] + shift[sample]
-            if channel_jitter > 0:
-                channel += int(np.rint(random.standard_normal() * channel_jitter))
+            if jitter:
+                bits = int(random.random() * (_LEVELS * _LEVELS))
+                moved += normal[bits // _LEVELS] * time_jitter
+                channel += int(np.rint(normal[bits % _LEVELS] * channel_jitter))
             if 0 <= moved < _LATEST and 0 <= channel < channels:
                 new_time[filled], new_unit[filled] = int(moved), channel
                 filled += 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,22 @@ def pairs(result):
 def test_nothing_asked_for_is_nothing_done(options):
     assert Augmentation.of(options()) is None
     assert Augmentation.of(options(speed=(1.0, 1.0))) is None
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_draws_do_not_depend_on_the_number_of_threads(options, threads, monkeypatch):
+    keys = {"speed": (0.5, 2.0), "time_jitter": 3.0, "channel_jitter": 2.0, "deletion": 0.2, "insertion": 0.1}
+    expected = changed(options, **keys)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    found = changed(options, **keys)
+    assert np.array_equal(found.time, expected.time)
+    assert np.array_equal(found.unit, expected.unit)
+
+
+def test_parts_of_a_batch_draw_for_themselves(options):
+    """Two of a batch are in different parts; equal draws would move their spikes alike."""
+    result = Augmentation.of(options(time_jitter=5.0)).apply(ORIGINAL, [2, 2], np.random.default_rng(0))
+    assert not np.array_equal(result.sample(0)[0], result.sample(1)[0])
 
 
 def test_a_speed_scales_all_times(options):
