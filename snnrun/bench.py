@@ -1,81 +1,139 @@
-"""Time of one training step, for each engine, on random spike trains of a given size."""
+"""Time and memory of one training step, for each engine, on random spike trains of a given size.
 
+Each measurement has a process of its own, since the high-water mark of a process only ever rises. That an engine agrees
+with the reference on the very same work is proven in another process before.
+"""
+
+import importlib
 import json
-import statistics
-import time
-from dataclasses import dataclass, replace
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from snnrun.config.schema import BenchConfig, BenchSection
-from snnrun.data.batch import EventBatch
-from snnrun.engine.select import choose
-from snnrun.engine.types import Engine
-from snnrun.errors import RunError
-from snnrun.network import Network, build_network
-from snnrun.seeding import stream
+from snnrun.errors import RunError, SnnrunError
 
-TOLERANCE = 1e-3  # of the largest gradient in float32; a spike on the threshold may flip
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network, a batch and its labels."""
-
-    network: Network
-    inputs: EventBatch
-    labels: Tensor
-
-    def step(self, engine: Engine) -> tuple[float, float]:
-        """Seconds of the forward and of the backward pass; the gradients stay in the parameters."""
-        self.network.zero_grad(set_to_none=True)
-        start = time.perf_counter()
-        loss = functional.cross_entropy(self.network(self.inputs, engine).logits, self.labels)
-        middle = time.perf_counter()
-        loss.backward()
-        return middle - start, time.perf_counter() - middle
-
-    def gradients(self, engine: Engine) -> list[Tensor]:
-        """The gradient of every parameter."""
-        self.step(engine)
-        return [p.grad.clone() for p in self.network.parameters() if p.grad is not None]
+Row = dict[str, Any]
+# Columns of the table: key of a row, heading, form.
+COLUMNS = (
+    ("engine", "engine", "{}"),
+    ("steps", "steps", "{}"),
+    ("batch", "batch", "{}"),
+    ("hidden", "hidden", "{}"),
+    ("step_s", "step [s]", "{:.4f}"),
+    ("forward_s", "forward [s]", "{:.4f}"),
+    ("backward_s", "backward [s]", "{:.4f}"),
+    ("peak_mb", "peak [MB]", "{:.1f}"),
+    ("rate_hz", "rate [Hz]", "{:.1f}"),
+    ("active", "active", "{:.1%}"),
+    ("max_error", "max error", "{:.1e}"),
+)
 
 
 def run(config: BenchConfig) -> None:
-    """Print a line a case and engine; raises RunError where an engine disagrees with the reference."""
-    for steps in config.bench.steps:
-        case = make_case(config, config.bench, steps)
-        expected = case.gradients(choose("reference", torch.device("cpu"), case.network.tensors())[0])
-        for name in config.bench.engines:
-            engine, _ = choose(name, torch.device("cpu"), case.network.tensors())
-            error = difference(case.gradients(engine), expected)
-            if error > TOLERANCE:
-                raise RunError(f"engine {name} differs from the reference by {error:.1e} at {steps} steps; not timed")
-            times = [case.step(engine) for _ in range(config.bench.repeats)]
-            forward, backward = (statistics.median(part) for part in zip(*times, strict=True))
-            row: dict[str, object] = {"engine": name, "steps": steps, "batch": config.bench.batch}
-            row["hidden"] = config.bench.hidden
-            row |= {"step_s": round(forward + backward, 4), "forward_s": round(forward, 4)}
-            row |= {"backward_s": round(backward, 4), "max_error": error}
-            print(json.dumps(row) if config.bench.format == "json" else "  ".join(f"{k} {v}" for k, v in row.items()))
+    """Print the figures of every engine at every size.
+
+    Call it before anything has run in torch: the processes are forked.
+
+    Raises:
+        UserError: an engine that cannot run the network.
+        RunError: an engine that differs from the reference, which is not timed, or a process that died.
+    """
+    show = _JsonLines() if config.bench.format == "json" else _Table()
+    with show.display():
+        for steps, hidden in _sizes(config.bench):
+            for engine in config.bench.engines:
+                errors = {"max_error": 0.0}
+                if engine != "reference":
+                    errors = _in_own_process("prove", config, steps, hidden, engine)
+                show.add(_in_own_process("measure", config, steps, hidden, engine) | errors)
 
 
-def make_case(config: BenchConfig, size: BenchSection, steps: int) -> Case:
-    """The configured network with one hidden layer of the given size, and uniform random events."""
-    random = stream(config.seed, "bench")
-    one_layer = replace(config, network=replace(config.network, hidden=(size.hidden,)))
-    network = build_network(one_layer, size.inputs, size.outputs, random)
-    counts = torch.zeros(size.batch, steps * size.inputs)
-    places = torch.randint(steps * size.inputs, (size.batch, size.events), generator=random)
-    counts.scatter_(1, places, 1.0)
-    inputs = EventBatch.from_dense(counts.view(size.batch, steps, size.inputs))
-    return Case(network, inputs, torch.randint(size.outputs, (size.batch,), generator=random))
+def _sizes(size: BenchSection) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Steps and widths of the hidden layers of each measurement."""
+    widths: Sequence[int | tuple[int, ...]] = (size.hidden,) if isinstance(size.hidden, int) else size.hidden
+    for steps in size.steps:
+        for width in widths:
+            yield steps, (width,) if isinstance(width, int) else width
 
 
-def difference(found: list[Tensor], expected: list[Tensor]) -> float:
-    """Largest difference relative to the largest entry, over all parameters."""
-    return max(
-        float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(found, expected, strict=True)
-    )
+def _in_own_process(function: str, *arguments: object) -> Any:
+    """What a function of `bench_case` returns or raises in a process that imports torch for itself."""
+    context = multiprocessing.get_context("fork")  # registered options and plugins come along
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(send, function, arguments))
+    process.start()
+    send.close()
+    try:
+        answer = receive.recv()
+    except EOFError:
+        process.join()
+        raise RunError(f"the process that was to {function} ended with {process.exitcode}; out of memory?") from None
+    process.join()
+    if isinstance(answer, SnnrunError):
+        raise answer
+    return answer
+
+
+def _answer(send: Connection, function: str, arguments: Sequence[object]) -> None:
+    try:
+        answer = getattr(importlib.import_module("snnrun.bench_case"), function)(*arguments)
+    except SnnrunError as error:
+        answer = error
+    except KeyboardInterrupt:
+        return  # the parent is interrupted as well, and says so
+    send.send(answer)
+
+
+class _JsonLines:
+    """One object a line."""
+
+    @contextmanager
+    def display(self) -> Iterator[None]:
+        yield
+
+    def add(self, row: Row) -> None:
+        print(json.dumps(row), flush=True)
+
+
+class _Table:
+    """A table that grows on a terminal; elsewhere it is printed at the end."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+        for heading in (*(heading for _, heading, _ in COLUMNS), "times faster"):
+            self._table.add_column(Text(heading), justify="right", no_wrap=True)
+        self._reference_s: dict[tuple[object, ...], float] = {}
+        self._console = Console(file=sys.stdout)
+        if not self._console.is_terminal:
+            self._console.width = 160  # not cut to the usual 80 columns
+        self._live = Live(self._table, console=self._console, auto_refresh=False)
+
+    @contextmanager
+    def display(self) -> Iterator[None]:
+        if self._console.is_terminal:
+            with self._live:
+                yield
+            return
+        try:
+            yield
+        finally:
+            if self._table.row_count:
+                self._console.print(self._table)
+
+    def add(self, row: Row) -> None:
+        size = row["steps"], str(row["hidden"])
+        if row["engine"] == "reference":
+            self._reference_s[size] = row["step_s"]
+        faster = f"{self._reference_s[size] / row['step_s']:.1f}" if size in self._reference_s else ""
+        self._table.add_row(*(form.format(row[key]) for key, _, form in COLUMNS), faster)
+        if self._console.is_terminal:
+            self._live.refresh()

@@ -202,13 +202,16 @@ class Config:
     training: TrainingConfig
 
 
+Widths = Annotated[tuple[Count, ...], Filled()]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchSection:
     """What `snnrun bench` times: one training step on random spike trains of this size."""
 
     steps: Annotated[tuple[Count, ...], Filled()]
     batch: Count
-    hidden: Count
+    hidden: Count | Annotated[tuple[Count | Widths, ...], Filled()]
     inputs: Count
     outputs: Count
     events: Count

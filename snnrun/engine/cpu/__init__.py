@@ -5,7 +5,7 @@ a block through all of time. The state of a layer is kept every few steps only; 
 two such checkpoints forward again and then back, so that memory grows with spikes and not with (batch, time, neuron).
 Spikes are lists of indices. Products with recurrent weights in the backward pass take a block of samples at once.
 
-    engine      the operation: tensors in, tensors out         checks      what may come in
+    engine      the operation: tensors in, tensors out
     scan        a batch cut into blocks, run on threads        blocks      the cut, the threads
     forward, backward                   the loops over time    rows        the loops over neurons, for any model
     neurons/    step and adjoint of every model                derivatives surrogate derivatives

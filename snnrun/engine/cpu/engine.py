@@ -10,12 +10,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from snnrun.data.batch import EventBatch
-from snnrun.engine.cpu.checks import check_inputs, check_stack
+from snnrun.engine.checks import Takes, check_inputs, check_stack
 from snnrun.engine.cpu.derivatives import curve_of
 from snnrun.engine.cpu.layout import Array, layout_of, tensors_of
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.scan import Inputs, Scan, to_tensor
 from snnrun.engine.types import Layer, Readout, ScanResult
+
+TAKES = Takes(
+    "cpu", torch.device("cpu"), (torch.float32, torch.float64), lambda neuron: EQUATIONS[neuron.name].constants
+)
 
 
 class CpuEngine:
@@ -36,8 +40,8 @@ class CpuEngine:
         record: bool = False,
     ) -> ScanResult:
         """See `Engine.scan`."""
-        check_stack(layers, readout)
-        check_inputs(inputs, layers)
+        check_stack(layers, readout, TAKES)
+        check_inputs(inputs, layers, TAKES)
         if isinstance(inputs, Tensor) and layers[0].weight is not None:
             inputs = inputs @ layers[0].weight
             layers = [_with_current(layers[0]), *layers[1:]]
