@@ -33,13 +33,17 @@ def check_stack(layers: Sequence[Layer], readout: Readout | None, takes: Takes) 
     """Raise UserError unless shapes, types and devices of all tensors of a stack fit each other and the engine."""
     if not layers:
         raise UserError(f"engine={takes.engine}: there must be at least one layer")
+    for number, layer in enumerate(layers, 1):
+        given, expected = len(layer.constants), takes.constants(layer.neuron)
+        if given != expected:
+            raise UserError(f"layer {number} has {given} constants; {layer.neuron.name} has {expected}")
     real = layers[0].constants[0].dtype
     if real not in takes.types:
         allowed = " and ".join(_name(kind) for kind in takes.types)
         raise UserError(f"engine={takes.engine}: numbers are {_name(real)}; allowed are {allowed}")
     below: int | None = None
     for number, layer in enumerate(layers, 1):
-        _check_layer(f"layer {number}", layer, below, takes.constants(layer.neuron))
+        _check_layer(f"layer {number}", layer, below)
         below = layer.size
     if readout is not None:
         outputs = readout.weight.shape[-1]
@@ -95,12 +99,10 @@ def _check_events(events: EventBatch, layer: Layer, takes: Takes) -> None:
             raise UserError(f"events are of units {lowest} to {highest}; allowed are 0 to {events.channels - 1}")
 
 
-def _check_layer(name: str, layer: Layer, below: int | None, constants: int) -> None:
+def _check_layer(name: str, layer: Layer, below: int | None) -> None:
     neurons = layer.size
     if neurons == 0:
         raise UserError(f"{name} has no neurons")
-    if len(layer.constants) != constants:
-        raise UserError(f"{name} has {len(layer.constants)} constants; {layer.neuron.name} has {constants}")
     for k, constant in enumerate(layer.constants, 1):
         _check_shape(f"constant {k} of {name}", constant, (neurons,))
     if layer.weight is None:

@@ -4,10 +4,9 @@ Not collected by itself: `test_triton_values.py` runs it in a process of its own
 before triton is imported. Every uninitialised buffer is filled with NaN.
 """
 
-import inspect
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,16 +14,15 @@ import torch
 import triton.language as tl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 from triton.runtime import interpreter
 
 from snnrun.data.batch import EventBatch
 from snnrun.engine.reference import ReferenceEngine
 from snnrun.engine.triton import TritonEngine
 from snnrun.engine.triton.models import MODELS
-from snnrun.engine.types import Engine, Layer, Readout, ScanResult
-from snnrun.neurons import NEURONS, Neuron
+from snnrun.engine.types import ScanResult
 from snnrun.surrogates import SHAPES, Surrogate
+from tests.engine.problems import Case, Problem, close, compare
 
 assert os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -38,133 +36,12 @@ def _poisoned_buffers() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-SIGMOID = Surrogate("sigmoid", 5.0)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A problem: a stack of layers of random weights on random inputs."""
-
-    batch: int = 3
-    steps: int = 10
-    channels: int = 9
-    sizes: tuple[int, ...] = (20,)
-    neuron: str = "cuba_lif"
-    reset: str = "zero"
-    detach_reset: bool = False
-    recurrent: bool = True
-    detach_recurrent: bool = False
-    surrogate: Surrogate = SIGMOID
-    outputs: int = 4
-    inputs: str = "events"  # events, dense or current
-    initial: bool = False
-    gain: float = 0.5
-    rate: float = 0.2
-
-
-class Problem:
-    """Leaf tensors of a case, the same for every engine."""
-
-    def __init__(self, case: Case, seed: int = 0) -> None:
-        self.case = case
-        generator = torch.Generator().manual_seed(seed)
-
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator)
-
-        def decays(n: int) -> Tensor:
-            return 0.6 + 0.35 * torch.rand(n, generator=generator)
-
-        self.leaves: dict[str, Tensor] = {}
-        below = case.channels
-        for k, n in enumerate(case.sizes):
-            if case.inputs != "current" or k > 0:
-                self.leaves[f"weight{k}"] = case.gain * normal(below, n) * (9 / below) ** 0.5
-            if case.recurrent:
-                self.leaves[f"recurrent{k}"] = case.gain * normal(n, n) * min(1, 20 / n) ** 0.5
-            neuron = self.neuron(n)
-            for c in range(len(neuron.constants())):
-                self.leaves[f"constant{k}.{c}"] = decays(n)
-            if case.initial:
-                for c in range(len(neuron.states)):
-                    self.leaves[f"initial{k}.{c}"] = 0.5 * normal(case.batch, n)
-            below = n
-        if case.outputs:
-            self.leaves |= {"readout": normal(below, case.outputs), "decay_mem": decays(case.outputs)}
-            self.leaves["decay_syn"] = decays(case.outputs)
-        fired = torch.rand(case.batch, case.steps, case.channels, generator=generator) < case.rate
-        self.counts = fired.float() * torch.randint(1, 3, fired.shape, generator=generator)
-        if case.inputs == "dense":
-            self.leaves["inputs"] = self.counts + 0.3 * normal(*fired.shape)
-        if case.inputs == "current":
-            self.leaves["inputs"] = case.gain * normal(case.batch, case.steps, case.sizes[0])
-        self.output_gradient = normal(case.batch, case.steps, case.outputs)
-        self.count_gradients = [normal(case.batch, n) for n in case.sizes]
-
-    def neuron(self, size: int) -> Neuron:
-        """The neuron model of the case."""
-        make = NEURONS[self.case.neuron]
-        known = {
-            "dt": 1.0, "tau_mem": 10.0, "tau_syn": 5.0, "tau_adapt": 30.0, "adaptation": 0.2, "a": (0.0, 1.0),
-            "b": (0.0, 2.0), "q": 1.0, "reset": self.case.reset, "detach_reset": self.case.detach_reset,
-        }  # fmt: skip
-        taken = inspect.signature(make).parameters
-        return make(neurons=size, **{name: value for name, value in known.items() if name in taken})
-
-    def layers(self, leaves: dict[str, Tensor]) -> list[Layer]:
-        """The layers of the case."""
-        layers = []
-        for k, n in enumerate(self.case.sizes):
-            constants = tuple(leaves[name] for name in leaves if name.startswith(f"constant{k}."))
-            initial = tuple(leaves[name] for name in leaves if name.startswith(f"initial{k}."))
-            layers.append(
-                Layer(
-                    self.neuron(n),
-                    constants,
-                    self.case.surrogate,
-                    leaves.get(f"weight{k}"),
-                    leaves.get(f"recurrent{k}"),
-                    self.case.detach_recurrent,
-                    initial or None,
-                )
-            )
-        return layers
-
-    def run(self, engine: Engine) -> tuple[ScanResult, dict[str, Tensor]]:
-        """Results and the gradient of every leaf."""
-        leaves = {name: leaf.clone().requires_grad_() for name, leaf in self.leaves.items()}
-        inputs = EventBatch.from_dense(self.counts) if self.case.inputs == "events" else leaves["inputs"]
-        readout = Readout(leaves["readout"], leaves["decay_mem"], leaves["decay_syn"]) if self.case.outputs else None
-        result = engine.scan(inputs, self.layers(leaves), readout, record=True)
-        loss = sum((c * g).sum() for c, g in zip(result.counts, self.count_gradients, strict=True))
-        if result.output is not None:
-            loss = loss + (result.output * self.output_gradient).sum()
-        loss.backward()
-        return result, {name: torch.zeros_like(x) if x.grad is None else x.grad for name, x in leaves.items()}
+TOLERANCE = 5e-5  # of the largest entry
 
 
 def agree(case: Case, engine: TritonEngine | None = None, seed: int = 0) -> ScanResult:
-    """Assert that spikes are identical, and outputs and gradients equal to 5e-5 of their largest entry."""
-    problem = Problem(case, seed)
-    expected, expected_gradients = problem.run(ReferenceEngine())
-    found, gradients = problem.run(engine or TritonEngine(checkpoint_every=4))
-    for a, b in zip(expected.spikes, found.spikes, strict=True):
-        assert torch.equal(a.pointer, b.pointer)
-        assert torch.equal(a.unit, b.unit)
-    for a, b in zip(expected.counts, found.counts, strict=True):
-        assert torch.equal(a, b)
-    if case.outputs:
-        close("output", expected.output, found.output)
-    torch.testing.assert_close(expected.active, found.active, rtol=0, atol=1e-12)
-    for name, gradient in expected_gradients.items():
-        close(name, gradient, gradients[name])
-    return found
-
-
-def close(name: str, expected: Tensor, found: Tensor) -> None:
-    assert expected.shape == found.shape
-    error = (expected - found).abs().max() / expected.abs().max().clamp(min=1e-12)
-    assert error <= 5e-5, f"{name} is off by {error:.1e} of its largest entry"
+    """Assert that spikes are identical, and outputs and gradients equal to TOLERANCE."""
+    return compare(case, engine or TritonEngine(checkpoint_every=4), seed, TOLERANCE)
 
 
 @pytest.mark.parametrize("neuron", [model.name for model in MODELS])
@@ -269,7 +146,7 @@ def test_bfloat16_products_are_those_of_rounded_weights():
     problem.leaves["recurrent0"] = problem.leaves["recurrent0"].bfloat16().float()
     expected, _ = problem.run(ReferenceEngine())
     assert torch.equal(expected.counts[0], found.counts[0])
-    close("output", expected.output, found.output)
+    close("output", expected.output, found.output, TOLERANCE)
 
 
 @pytest.mark.usefixtures("bfloat16_dot")
