@@ -13,7 +13,7 @@ from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.line import Flag
 from snnrun.commands.train import FLAGS
 from snnrun.config.plugin_tree import add_plugins, plugin_words
-from snnrun.config.tree import Tree, read_section, read_tree
+from snnrun.config.tree import EXPERIMENT, Tree, read_section, read_tree
 from snnrun.errors import UserError
 
 # "=" splits words in bash, so the script takes the line apart itself and completes what stands after the last "=".
@@ -114,7 +114,9 @@ def _names(start: str, tree: Tree, before: Sequence[str]) -> Iterator[str]:
         return
     yield from (f"{key.name}=" for keys in tree.sections.values() for key in keys)
     if prefix in tree.groups:
-        chosen = dict(tree.defaults) | dict(word.split("=", 1) for word in before if "=" in word)
+        typed = dict(word.split("=", 1) for word in before if "=" in word)
+        preset = tree.groups[EXPERIMENT].get(typed.get(EXPERIMENT, ""))
+        chosen = tree.defaults | {key.name: key.default for key in (preset.keys if preset else ())} | typed
         option = tree.groups[prefix].get(chosen.get(prefix, ""))
         yield from (f"{key.name}=" for key in (option.keys if option else ()))
 

@@ -1,5 +1,6 @@
 """Hydra runs the jobs; here is what a job does, and what comes after."""
 
+import gc
 import json
 import logging
 import math
@@ -88,8 +89,10 @@ def sweep_job(container: DictConfig) -> float:
 def _job(container: DictConfig, overrides: list[str]) -> float:
     config = checked(container, [], Config)
     folder = Path(HydraConfig.get().runtime.output_dir)
+    gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
     from snnrun.train import run as train  # not before the configuration stands: it imports torch
 
+    gc.enable()
     return train(config, folder, overrides)
 
 

@@ -48,6 +48,8 @@ def _train(line: Line) -> int:
     if only_shown:
         launch.show(line, checked)
         return 0
+    if checked.needs_multirun:
+        raise UserError(checked.needs_multirun)
     if checked.local and any(config.device == "cuda" for config in checked.configs):
         _require_cuda()
     folder = _make_folder(checked.folder)

@@ -20,11 +20,12 @@ from snnrun.config.plugin_tree import add_plugins
 from snnrun.config.resolvers import register_resolvers
 from snnrun.config.rules import check_rules
 from snnrun.config.schema import OPTIONS, Config
-from snnrun.config.tree import Option, Tree, read_tree
+from snnrun.config.tree import EXPERIMENT, Option, Tree, read_tree
 from snnrun.errors import UserError
 from snnrun.plugins import absolute, load_plugins
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
+PARAMS = "hydra.sweeper.params"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Plan:
         subfolders: the folder of each job within a sweep's folder; empty for a run.
         lines: the overrides as Hydra is to get them.
         local: whether the jobs run on this machine, and not through a launcher.
+        needs_multirun: why this cannot be a single run, although it was asked for; empty where it can.
     """
 
     configs: tuple[Config, ...]
@@ -44,6 +46,7 @@ class Plan:
     subfolders: tuple[str, ...]
     lines: tuple[str, ...]
     local: bool
+    needs_multirun: str = ""
 
 
 def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Config:
@@ -98,18 +101,60 @@ def plan(overrides: Sequence[str], multirun: bool, config_dir: Path | None = Non
     tree = _tree(overrides, config_dir)
     alternatives = parse(overrides, tree, multirun)
     with _hydra():
-        fixed = [choices[0] for choices in alternatives if len(choices) == 1]
+        base = _compose(_fixed(alternatives), "config", config_dir, multirun)
+        params = _params(base)
+        recipe = _recipe(params, alternatives, tree)
+        if multirun:
+            alternatives = [*recipe, *alternatives]
         configs, subfolders = [], []
         for settings in unroll(alternatives):
-            composed = _compose(settings, "config", config_dir, multirun)
+            composed = _compose(settings, "config", config_dir, multirun) if multirun else base
             configs.append(checked(composed, settings, Config))
             if multirun:
                 subfolders.append(str(_select(composed, "hydra.sweep.subdir")))
-        base = _compose(fixed, "config", config_dir, multirun)
         folder = Path(str(_select(base, "hydra.sweep.dir" if multirun else "hydra.run.dir")))
         local = _select(base, "hydra.runtime.choices")["hydra/launcher"] == "basic"
     _check_distinct(subfolders)
-    return Plan(tuple(configs), folder, tuple(subfolders), _hydra_lines(alternatives, tree), local)
+    needs_multirun = "" if multirun else _sweeps(base, recipe, alternatives)
+    lines = _hydra_lines(alternatives, tree)
+    if multirun and params:
+        lines = (*lines, f"{PARAMS}=null")  # they are among the lines
+    return Plan(tuple(configs), folder, tuple(subfolders), lines, local, needs_multirun)
+
+
+def _fixed(alternatives: Sequence[Sequence[Setting]]) -> list[Setting]:
+    return [choices[0] for choices in alternatives if len(choices) == 1]
+
+
+def _params(base: DictConfig) -> dict[str, str]:
+    """Return the lists of values that an experiment gives to Hydra's own sweeper; others search in what they get."""
+    if _select(base, "hydra.runtime.choices")["hydra/sweeper"] != "basic":
+        return {}
+    return dict(_select(base, PARAMS) or {})
+
+
+def _recipe(params: Mapping[str, str], alternatives: Sequence[Sequence[Setting]], tree: Tree) -> list[list[Setting]]:
+    """Return the settings that `params` stand for, without those that were typed."""
+    typed = {choices[0].key for choices in alternatives}
+    origin = _experiment(_fixed(alternatives))
+    try:
+        recipe = parse([f"{key}={value}" for key, value in params.items() if key not in typed], tree, multirun=True)
+    except UserError as error:
+        raise UserError(f"{origin}{error}") from None
+    return [[replace(setting, typed=origin + setting.typed) for setting in choices] for choices in recipe]
+
+
+def _sweeps(base: DictConfig, recipe: Sequence[Sequence[Setting]], alternatives: Sequence[Sequence[Setting]]) -> str:
+    """Say that what was asked for as a single run is a sweep, or nothing where it is none."""
+    keys = ", ".join(choices[0].key for choices in recipe)
+    if not keys and "MULTIRUN" not in str(_select(base, "hydra.mode")):
+        return ""
+    return f"{_experiment(_fixed(alternatives))}this is a sweep{f' over {keys}' if keys else ''}, which needs -m"
+
+
+def _experiment(settings: Sequence[Setting]) -> str:
+    """Return "experiment=x: " where one was chosen: what is wrong and was not typed stands in its file."""
+    return next((f"{setting.typed}: " for setting in settings if setting.key == EXPERIMENT), "")
 
 
 def _tree(overrides: Sequence[str], config_dir: Path | None) -> Tree:
@@ -118,7 +163,7 @@ def _tree(overrides: Sequence[str], config_dir: Path | None) -> Tree:
     load_plugins(files)
     tree = add_plugins(read_tree([config_dir] if config_dir else []), files)
     for group, options in tree.groups.items():
-        for name in OPTIONS[group]:
+        for name in OPTIONS.get(group, ()):
             options.setdefault(name, Option(name, "", ()))
     return tree
 
@@ -134,13 +179,14 @@ def _hydra_lines(alternatives: Sequence[Sequence[Setting]], tree: Tree) -> tuple
     """Return overrides for Hydra itself. All keys are known to be good by now.
 
     Hydra checks a fixed key against the default option even where a sweep over the group never uses that option,
-    so keys of a swept group are forced.
+    so keys of a swept group are forced; a preset can choose the option of any group.
     """
     swept = {choices[0].key for choices in alternatives if len(choices) > 1}
+    open_groups = set(tree.groups) if EXPERIMENT in swept else swept & set(tree.groups)
     lines = []
     for choices in alternatives:
         first = choices[0]
-        force = "++" if first.key.split(".")[0] in swept & set(tree.groups) and not first.group else ""
+        force = "++" if first.key.split(".")[0] in open_groups and not first.group else ""
         values = ",".join(setting.line.partition("=")[2] for setting in choices)
         lines.append(first.line if first.deletes or first.hydra else f"{force}{first.key}={values}")
     return tuple(lines)
@@ -184,6 +230,8 @@ def _container(composed: DictConfig, settings: Sequence[Setting]) -> dict[str, A
     except OmegaConfBaseException as error:
         raise UserError(_first_line(error, settings)) from None
     assert isinstance(container, dict)
+    if EXPERIMENT in container:
+        raise UserError(f"{_experiment(settings)}the file must begin with the line `# @package _global_`")
     surrogate = container.get("surrogate")
     if container.get("beta", MISSING) is None and isinstance(surrogate, dict):
         container["beta"] = surrogate.get("beta", MISSING)
@@ -205,13 +253,15 @@ def _told(problem: ProblemError, settings: Sequence[Setting]) -> str:
         if problem.key.startswith(setting.key + "."):
             return f"{setting.typed}: {problem.key}: {problem.text}"
     shown = problem.key if problem.value == MISSING else f"{problem.key}={show(problem.value)}"
-    return f"{shown}: {problem.text}"
+    return f"{_experiment(settings)}{shown}: {problem.text}"
 
 
 def _first_line(error: Exception, settings: Sequence[Setting]) -> str:
     """Return an error of Hydra or OmegaConf in one line that begins with what the user typed, or else with the key."""
     whole = " ".join(str(error).partition("Config search path")[0].split())
     text = whole if "Available options" in whole else str(error).split("\n")[0].strip() or type(error).__name__
+    if origin := _experiment(settings) if text.startswith("In '") else "":
+        return origin + whole
     missing = "Could not override" in text or "Could not delete" in text
     shown = "there is no such key" if missing else text
     key = getattr(error, "full_key", None)

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
-from snnrun.config.tree import Tree
+from snnrun.config.tree import EXPERIMENT, Tree
 from snnrun.errors import UserError
 from snnrun.registry import did_you_mean
 
@@ -99,7 +99,8 @@ def _alternatives(override: Override, tree: Tree, multirun: bool) -> list[Settin
         raise UserError(f"{typed}: a sweep is asked for with -m")
     if override.is_delete():
         if group:
-            raise UserError(f"{typed}: a configuration needs one {key}: {', '.join(tree.groups[key])}")
+            needs = "has none unless it is given one" if key == EXPERIMENT else f"needs one {key}"
+            raise UserError(f"{typed}: a configuration {needs}: {', '.join(tree.groups[key])}")
         return [Setting(key, typed, typed, group, deletes=True)]
     values = _values(override, tree, multirun)
     if group:

@@ -12,8 +12,12 @@ from pathlib import Path
 from snnrun.config.files import conf_folder
 
 GROUPS = ("neuron", "surrogate", "init", "dataset", "network", "learning", "optimizer")
-KEY = re.compile(r"^( *)([A-Za-z_]\w*):(?: +([^#\n]*?))?(?: +#.*)?$")
-DEFAULT = re.compile(r"^  - (\w+): (\w+)$", re.MULTILINE)
+EXPERIMENT = "experiment"  # a group of presets: an option has no keys of its own, but sets those of others
+KEY = re.compile(r"^( *)([A-Za-z_][\w.]*):(?: +([^#\n]*?))?(?: +#.*)?$")
+DEFAULT = re.compile(r"^  - (\w+): (\w+)\b", re.MULTILINE)
+CHOICE = re.compile(r"^ *- override /(\w+): +(\w+)", re.MULTILINE)
+PACKAGE = "# @package"  # Hydra's line that says which keys a file sets
+SWEPT = "hydra.sweeper.params."
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a group, which is one file."""
+    """One option of a group, which is one file. `keys` of an experiment are what it sets, options it chooses first."""
 
     name: str
     description: str
@@ -45,7 +49,8 @@ class Tree:
 
     def names(self) -> Iterator[str]:
         """All keys in full, those of every option among them, without repetition."""
-        in_options = (key for options in self.groups.values() for option in options.values() for key in option.keys)
+        groups = (options for group, options in self.groups.items() if group != EXPERIMENT)
+        in_options = (key for options in groups for option in options.values() for key in option.keys)
         in_sections = (key for keys in self.sections.values() for key in keys)
         return iter(dict.fromkeys(key.name for key in (*self.keys, *in_sections, *in_options)))
 
@@ -53,11 +58,12 @@ class Tree:
 def read_tree(extra: Iterable[Path] = ()) -> Tree:
     """Read the package's configuration, and the options that folders in `extra` add to its groups."""
     conf = conf_folder()
-    groups: dict[str, dict[str, Option]] = {group: {} for group in GROUPS}
+    groups: dict[str, dict[str, Option]] = {group: {} for group in (*GROUPS, EXPERIMENT)}
     for folder in (conf, *extra):
         for group, options in groups.items():
             for path in sorted((folder / group).glob("*.yaml")):
-                options.setdefault(path.stem, read_option(path, group))
+                option = read_experiment(path) if group == EXPERIMENT else read_option(path, group)
+                options.setdefault(path.stem, option)
     text = (conf / "config.yaml").read_text(encoding="utf-8")
     return Tree(groups, dict(DEFAULT.findall(text)), *_read_main(text))
 
@@ -72,10 +78,30 @@ def read_section(config_name: str, section: str) -> tuple[Key, ...]:
 def read_option(path: Path, group: str) -> Option:
     """Read one option's file. Raises OSError where it cannot be read."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    first = text.partition("\n")[0]
-    description = first.lstrip("# ") if first.startswith("#") else ""
+    description = _description(text)
     keys = (key for indent, key in _keys(text) if indent == 0 and key.name not in ("name", "defaults"))
     return Option(path.stem, description, tuple(Key(f"{group}.{k.name}", k.default, k.description) for k in keys))
+
+
+def read_experiment(path: Path) -> Option:
+    """Read a preset's file. Values over which it sweeps stand as a list with commas, as on the command line."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = [Key(group, option, "") for group, option in CHOICE.findall(text)]
+    sections: list[tuple[int, str]] = []
+    for indent, key in _keys(text):
+        while sections and sections[-1][0] >= indent:
+            sections.pop()
+        sections.append((indent, key.name))
+        name = ".".join(part for _, part in sections).removeprefix(SWEPT)
+        if key.default and not name.startswith("hydra."):
+            found.append(Key(name, key.default, key.description))
+    return Option(path.stem, _description(text), tuple(found))
+
+
+def _description(text: str) -> str:
+    """Return the first line of a file if it is a comment, without regard to Hydra's line about packages."""
+    first = next((line for line in text.split("\n") if not line.startswith(PACKAGE)), "")
+    return first.lstrip("# ") if first.startswith("#") else ""
 
 
 def _read_main(text: str) -> tuple[tuple[Key, ...], dict[Key, tuple[Key, ...]]]:

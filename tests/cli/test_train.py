@@ -191,6 +191,33 @@ def test_options_from_a_folder_of_the_user(snnrun, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_preset_of_the_user_and_its_sweep(snnrun, tmp_path):
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    recipe = "hydra:\n  sweeper:\n    params:\n      neuron: lif,cuba_lif\n      beta: 1,2\n"
+    (folder / "mine.yaml").write_text(f"# @package _global_\n# Mine\n\nname: mine\n{recipe}")
+    done = snnrun("train", "experiment=mine", "--config-dir=conf")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: experiment=mine: this is a sweep over neuron, beta, which needs -m\n"
+    done = snnrun("train", "-m", "experiment=mine", "beta=3", "--config-dir=conf")
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / done.stdout.splitlines()[-1]
+    assert made.parent == tmp_path / "outputs" / "sweeps" / "mine"
+    jobs = {f"beta=3,experiment=mine,neuron={name}" for name in ("lif", "cuba_lif")}
+    assert {path.name for path in made.iterdir() if path.is_dir()} == jobs
+    assert "beta=1,2" in snnrun("train", "experiment=mine", "--config-dir=conf", "--help").stdout
+
+
+def test_a_sweep_over_presets_with_a_key_that_the_default_lacks(snnrun, tmp_path):
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for name, neuron in (("a", "cuba_lif"), ("b", "alif")):
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\ndefaults:\n  - override /neuron: {neuron}\n")
+    done = snnrun("train", "-m", "experiment=a,b", "seed=1,2", "beta=3", "--config-dir=conf")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("training sigmoid beta=3.0") == 4
+
+
 @pytest.mark.parametrize("where", ["elsewhere", "checkout"])
 def test_python_m(where, tmp_path):
     """In the folder of the sources Python takes snnrun/ from there, whatever is installed."""

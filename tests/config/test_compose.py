@@ -6,14 +6,14 @@ import pytest
 
 from snnrun.config.compose import compose, from_container, plan, to_container
 from snnrun.config.schema import OPTIONS
-from snnrun.config.tree import read_tree
+from snnrun.config.tree import GROUPS, read_tree
 from snnrun.errors import UserError
 
 
 def test_the_defaults():
     config = compose()
     tree = read_tree()
-    assert {group: getattr(config, group).name for group in tree.groups} == tree.defaults
+    assert {group: getattr(config, group).name for group in GROUPS} | {"experiment": "null"} == tree.defaults
     assert config.beta == config.surrogate.beta == 5.0
 
 

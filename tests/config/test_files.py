@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from snnrun.config.files import conf_folder
 from snnrun.config.schema import OPTIONS, BenchSection, Config, RegularizerConfig, TrainingConfig
-from snnrun.config.tree import GROUPS, read_section, read_tree
+from snnrun.config.tree import EXPERIMENT, GROUPS, read_section, read_tree
 
 CONF = conf_folder()
 TREE = read_tree()
@@ -22,7 +22,7 @@ def fields(schema: type) -> set[str]:
 
 def test_the_groups_are_those_of_the_schema():
     assert set(GROUPS) == set(OPTIONS)
-    assert {path.parent.name for path in CONF.glob("*/*.yaml")} == set(GROUPS)
+    assert {path.parent.name for path in CONF.glob("*/*.yaml")} == {*GROUPS, EXPERIMENT} == set(TREE.groups)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -58,4 +58,5 @@ def test_the_main_file():
 
 
 def test_defaults_are_options():
-    assert all(TREE.defaults[group] in options for group, options in TREE.groups.items())
+    assert all(TREE.defaults[group] in TREE.groups[group] for group in GROUPS)
+    assert TREE.defaults[EXPERIMENT] == "null"
