@@ -83,6 +83,7 @@ class Network(nn.Module):
         super().__init__()
         self.hidden = nn.ModuleList(hidden)
         self.readout = readout
+        self.reduction_name = reduction
         self.reduction = READOUTS[reduction]
         self.inputs = int(hidden[0].weight.shape[0])
         self.surrogate = surrogate

@@ -68,8 +68,15 @@ class Reporter:
         finally:
             self._board.close()
 
-    def start(self, overrides: Sequence[str], engine: str, reason: str) -> None:
-        """Write what is known before the first epoch, and show it."""
+    def start(self, overrides: Sequence[str], engine: str, chosen: str, reason: str) -> None:
+        """Write what is known before the first epoch, and show it.
+
+        Args:
+            overrides: what was typed.
+            engine: the implementation of the scan over time that trains.
+            chosen: the engine that was chosen, which evaluates; the same one but for rules that scan by themselves.
+            reason: why that one.
+        """
         config, facts = asdict(self.config), environment(str(self.device), engine)
         self.folder.start(config, overrides, facts)
         self.folder.save_split(self.data.split())
@@ -79,9 +86,14 @@ class Reporter:
         for line in self.data.warnings:
             self.warn(line)
         self.say(f"network: {self.network.summary()}")
-        self.say(f"engine: {engine} ({reason}) on {facts['device_name']}, {facts['threads']} threads")
+        self.say(f"engine: {chosen} ({reason}) on {facts['device_name']}, {facts['threads']} threads")
+        rule = self.config.learning.name
+        if rule != "bptt":
+            self.say(f"learning: {rule} trains in plain torch, block by block; the engine {chosen} evaluates")
         parameters = sum(p.numel() for p in self.network.parameters())
         self.folder.update_results(engine=engine, device=str(self.device), parameters=parameters)
+        if chosen != engine:
+            self.folder.update_results(evaluation_engine=chosen)
         self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
 
     def say(self, line: str) -> None:
@@ -151,6 +163,8 @@ class Reporter:
             self.folder.save_figure("curves", figures.png(figures.learning_curves(rows, best_epoch)))
         layers = self.network.layer_names()
         rates = {name: rows[-1].get(f"rate_hz/{name}") for name in layers} if rows else {}
+        cosines = {tag.split("/")[1]: rows[-1][tag] for tag in rows[-1] if tag.startswith("cosine/")} if rows else {}
+        self.folder.update_results(cosine=cosines or None)
         self.folder.update_results(accuracy=accuracy, loss=loss, epochs=epochs, best_epoch=best_epoch, rate_hz=rates)
         shown = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in accuracy.items() if not math.isnan(value)]
         self.say("accuracy: " + ", ".join(shown) if shown else "nothing was trained")

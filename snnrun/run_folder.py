@@ -21,7 +21,7 @@ Status = Literal["running", "done", "interrupted", "failed"]
 Row = Mapping[str, float | int | None]
 RESULT_KEYS = frozenset(
     {"status", "accuracy", "loss", "rate_hz", "epochs", "best_epoch", "seconds"}
-    | {"engine", "device", "parameters", "overrides"}
+    | {"engine", "evaluation_engine", "cosine", "device", "parameters", "overrides"}
 )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCALARS = re.compile(
-    r"loss/(train|valid|test)|accuracy/(train|valid|test|valid_best)|(rate_hz|silent|active|grad_norm)/\w+|lr"
+    r"loss/(train|valid|test)|accuracy/(train|valid|test|valid_best)|(rate_hz|silent|active|grad_norm|cosine)/\w+|lr"
     r"|time/(samples_per_s|epoch_s|data_share)|memory/peak_mb"
 )
 HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|weights)/\w+")

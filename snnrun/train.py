@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snnrun.calibration import Calibration, with_measured_rate
-from snnrun.config import CalibratedConfig, Config
+from snnrun.config import CalibratedConfig, ComparedConfig, Config
 from snnrun.data import Dataset, load
 from snnrun.data.batch import EventBatch
 from snnrun.data.batches import batches, placed
@@ -22,8 +22,11 @@ from snnrun.data.device_events import DeviceEvents
 from snnrun.data.events import EventSet
 from snnrun.device import pick_device, reset_peak_memory
 from snnrun.engine.select import choose
+from snnrun.engine.types import Engine
 from snnrun.epoch import Learner, Tally, train_epoch
 from snnrun.evaluate import Evaluation, evaluate
+from snnrun.learning import Task, build_rule
+from snnrun.learning.comparison import Comparison
 from snnrun.network import Network, NetworkOutput, build_network
 from snnrun.optimizers import Schedule, build_optimizer
 from snnrun.preflight import check_first_batch
@@ -54,7 +57,7 @@ def run(config: Config, folder: Path, overrides: list[str]) -> float:
     engine, reason = choose(config.engine, device, network.tensors())
     training = Training(config, data, network, engine, device)
     with Reporter(RunFolder.create(folder), config, network, data, device, started) as reporter:
-        reporter.start(overrides, engine.name, reason)
+        reporter.start(overrides, training.learner.rule.trains_on, engine.name, reason)
         training.calibrate(reporter)
         training.fit(reporter)
         return training.finish(reporter)
@@ -89,7 +92,7 @@ class Best:
 class Training:
     """A run in progress: the data, what learns, and how far it is."""
 
-    def __init__(self, config: Config, data: Dataset, network: Network, engine: Any, device: torch.device) -> None:
+    def __init__(self, config: Config, data: Dataset, network: Network, engine: Engine, device: torch.device) -> None:
         self.config = config
         self.data = data
         options = config.dataset
@@ -101,17 +104,30 @@ class Training:
         self.epoch = 0
         self.shuffle = stream(config.seed, "shuffle")
         self.augment = numpy_stream(config.seed, "augment")
-        optimizer = build_optimizer(config.optimizer, network.parameters())
+        rule = build_rule(config.learning, self._task(engine))
+        compared = isinstance(config.learning, ComparedConfig) and config.learning.compare_to_bptt
+        optimizer = build_optimizer(config.optimizer, [*network.parameters(), *rule.parameters()])
         batches = math.ceil(len(data.train) / config.training.batch_size)
         self.learner = Learner(
             network=network,
             engine=engine,
             optimizer=optimizer,
             schedule=Schedule(config.optimizer, optimizer, config.training.epochs, batches),
-            bounds=ActivityBounds(**asdict(config.regularizer)),
+            rule=rule,
+            comparison=Comparison(rule) if compared else None,
             clip=config.training.clip_grad_norm,
             duration_s=config.dataset.duration / 1000,
             device=device,
+        )
+
+    def _task(self, engine: Engine) -> Task:
+        return Task(
+            network=self.network,
+            engine=engine,
+            bounds=ActivityBounds(**asdict(self.config.regularizer)),
+            duration_s=self.config.dataset.duration / 1000,
+            generator=stream(self.config.seed, "feedback"),
+            readout_scale=self.config.init.readout_scale,
         )
 
     def calibrate(self, reporter: Reporter) -> None:
@@ -202,6 +218,7 @@ class Training:
             "epoch": self.epoch,
             "best_epoch": self.best.epoch,
             "network": self.network.state_dict(),
+            "rule": self.learner.rule.state_dict(),
             "optimizer": self.learner.optimizer.state_dict(),
             "schedule": self.learner.schedule.state_dict(),
             "shuffle": self.shuffle.get_state(),

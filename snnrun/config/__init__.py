@@ -5,6 +5,7 @@
 
 from snnrun.config.datasets import Hdf5Config
 from snnrun.config.inits import CalibratedConfig, RateConfig
+from snnrun.config.learning import ComparedConfig, EpropConfig, LocalConfig
 from snnrun.config.neurons import TauConfig
 from snnrun.config.schema import (
     OPTIONS,
@@ -27,11 +28,14 @@ __all__ = [
     "BenchConfig",
     "BenchSection",
     "CalibratedConfig",
+    "ComparedConfig",
     "Config",
     "DatasetConfig",
+    "EpropConfig",
     "Hdf5Config",
     "InitConfig",
     "LearningConfig",
+    "LocalConfig",
     "NetworkConfig",
     "NeuronConfig",
     "OptimizerConfig",

@@ -34,6 +34,26 @@ class EventBatch:
         """The same events on another device."""
         return EventBatch(self.pointer.to(device), self.unit.to(device), self.batch, self.steps, self.channels)
 
+    def samples(self, first: int, last: int) -> "EventBatch":
+        """The samples first to last - 1."""
+        pointer = self.pointer[first * self.steps : last * self.steps + 1]
+        unit = self.unit[pointer[0] : pointer[-1]]
+        return EventBatch(pointer - pointer[0], unit, last - first, self.steps, self.channels)
+
+    def window(self, first: int, last: int) -> "EventBatch":
+        """The steps first to last - 1 of every sample, counted from 0."""
+        steps = last - first
+        samples = torch.arange(self.batch, device=self.device) * self.steps
+        begin, end = self.pointer[samples + first], self.pointer[samples + last]
+        kept = (torch.arange(steps, device=self.device) + first + samples[:, None]).flatten()
+        pointer = torch.zeros(self.batch * steps + 1, dtype=torch.int64, device=self.device)
+        torch.cumsum(self.pointer[kept + 1] - self.pointer[kept], 0, out=pointer[1:])
+        # The events of a sample's window lie together: one shift for each sample takes them from there.
+        places = torch.arange(int(pointer[-1]), device=self.device)
+        shift = begin - pointer[:-1:steps]
+        places = places + torch.repeat_interleave(shift, end - begin)
+        return EventBatch(pointer, self.unit[places], self.batch, steps, self.channels)
+
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Counts (batch, steps, channels): how often each channel fired in each step."""
         counts = torch.zeros(self.batch * self.steps * self.channels, dtype=dtype, device=self.device)

@@ -54,6 +54,11 @@ class Alif(Neuron):
         v = decay_mem * self.after_reset(v, spikes) + current
         return (v, b), v - THRESHOLD - adaptation * b
 
+    def distance(self, constants: Sequence[Tensor], state: State) -> Tensor:
+        """See `Neuron.distance`; the threshold moves."""
+        v, b = state
+        return v - THRESHOLD - constants[2] * b
+
 
 class AdaptationCurrent(Neuron):
     """What `adlif` and `se_adlif` share: time constants, and the strengths a and b of the adaptation.

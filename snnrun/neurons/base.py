@@ -53,6 +53,10 @@ class Neuron(nn.Module, ABC):
             The new state, and x[t], the distance of the potential from the threshold; S[t] = H(x[t]).
         """
 
+    def distance(self, constants: Sequence[Tensor], state: State) -> Tensor:
+        """x[t], the distance of the potential from the threshold, in the state that `step` returned with it."""
+        return state[self.states.index("v")] - THRESHOLD
+
     def constrain(self) -> None:
         """Bring trained constants back into their ranges; call it after every step of the optimiser."""
         for module in self.children():
