@@ -175,7 +175,7 @@ def _online(config: Config) -> None:
 def _feedback(config: Config) -> None:
     rule, layers = config.learning, len(config.network.hidden)
     if isinstance(rule, EpropConfig) and rule.feedback != "random" and layers > 1:
-        text = f"reaches one hidden layer, network.hidden has {layers}; allowed with several is random"
+        text = f"{rule.feedback} reaches one hidden layer, network.hidden has {layers}; allowed with several is random"
         raise ProblemError("learning.feedback", rule.feedback, text)
 
 

@@ -19,13 +19,13 @@ STEPS, CHANNELS, CLASSES, BATCH = 120, 13, 4, 5  # more steps than two blocks
 SMALL = ("network.hidden=[9]", "init.scale=3", "init.readout_scale=2", "dataset.dt=2", "neuron.tau_mem=8")
 
 
-def make_inputs(steps: int = STEPS, batch: int = BATCH) -> tuple[EventBatch, Tensor]:
+def events_and_labels(steps: int = STEPS, batch: int = BATCH) -> tuple[EventBatch, Tensor]:
     random = torch.Generator().manual_seed(3)
     counts = (torch.rand(batch, steps, CHANNELS, generator=random) < 0.15).double()
     return EventBatch.from_dense(counts), torch.arange(batch) % CLASSES
 
 
-def make_rule(config: Config, bounds: ActivityBounds | None = None) -> Rule:
+def rule_on_a_network(config: Config, bounds: ActivityBounds | None = None) -> Rule:
     network = build_network(config, CHANNELS, CLASSES, stream(1, "weights")).double()
     task = Task(
         network=network,
@@ -37,10 +37,28 @@ def make_rule(config: Config, bounds: ActivityBounds | None = None) -> Rule:
     return build_rule(config.learning, task)
 
 
-def gradients(rule: Rule, inputs: EventBatch, labels: Tensor) -> tuple[Outcome, dict[str, Tensor]]:
+def gradients_of(rule: Rule, inputs: EventBatch, labels: Tensor) -> tuple[Outcome, dict[str, Tensor]]:
     rule.network.zero_grad(set_to_none=True)
     outcome = rule.gradient(inputs, labels)
     return outcome, {name: p.grad.clone() for name, p in rule.network.named_parameters() if p.grad is not None}
+
+
+@pytest.fixture
+def make_inputs() -> Callable[..., tuple[EventBatch, Tensor]]:
+    """Makes a batch: `make_inputs()` gives events and labels."""
+    return events_and_labels
+
+
+@pytest.fixture
+def make_rule() -> Callable[..., Rule]:
+    """Makes the rule of a configuration, on a small network in double precision."""
+    return rule_on_a_network
+
+
+@pytest.fixture
+def gradients() -> Callable[..., tuple[Outcome, dict[str, Tensor]]]:
+    """Outcome and gradients by parameter of a rule on a batch."""
+    return gradients_of
 
 
 @pytest.fixture
@@ -48,11 +66,11 @@ def both() -> Callable[..., tuple[tuple[Outcome, dict[str, Tensor]], tuple[Outco
     """Outcome and gradients of a rule, and of bptt, on the same network and data."""
 
     def act(*overrides: str, bounds: ActivityBounds | None = None):
-        inputs, labels = make_inputs()
+        inputs, labels = events_and_labels()
         keys = [*SMALL, *(o for o in overrides if not o.startswith("learning"))]
-        rule = make_rule(compose([*SMALL, *overrides]), bounds)
-        bptt = make_rule(compose(keys), bounds)
+        rule = rule_on_a_network(compose([*SMALL, *overrides]), bounds)
+        bptt = rule_on_a_network(compose(keys), bounds)
         bptt.network.load_state_dict(rule.network.state_dict())
-        return gradients(rule, inputs, labels), gradients(bptt, inputs, labels)
+        return gradients_of(rule, inputs, labels), gradients_of(bptt, inputs, labels)
 
     return act
