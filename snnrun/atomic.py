@@ -40,6 +40,23 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def keep_as(path: Path, other: Path) -> None:
+    """Let `other` name the present content of `path` too, in place of what it named before.
+
+    Raises RunError. Where the file system has no second names (hard links), `path` is renamed.
+    """
+    partial = other.with_name(other.name + PARTIAL)
+    with write_errors(other):
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(path, partial)
+        except OSError:
+            os.replace(path, other)
+        else:
+            os.replace(partial, other)
+            partial.unlink(missing_ok=True)  # a rename between two names of one file does nothing
+
+
 def append_durably(path: Path, data: bytes) -> None:
     """Add `data` at the end of `path`, which is made if it does not exist, and wait until it is on the disk.
 

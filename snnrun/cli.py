@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snnrun import __version__
-from snnrun.errors import SnnrunError, UserError
+from snnrun.errors import Interrupted, SnnrunError, UserError
 from snnrun.registry import did_you_mean
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
@@ -36,13 +36,17 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (default: that of the process) and return the exit code.
 
-    0 is success, 2 bad input, 1 a failure while running, 130 interrupted by the user. Errors are one line on stderr.
+    0 is success, 2 bad input, 1 a failure while running, 130 and 143 stopped by SIGINT and SIGTERM. Errors are one line
+    on stderr.
     """
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except SnnrunError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

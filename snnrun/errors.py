@@ -1,4 +1,6 @@
-"""The two kinds of failure that end a command with one line and no traceback."""
+"""The two kinds of failure that end a command with one line and no traceback, and being told to stop."""
+
+import signal
 
 
 class SnnrunError(Exception):
@@ -18,3 +20,12 @@ class UserError(SnnrunError):
 
 class RunError(SnnrunError):
     """A failure while running: a loss that is not finite, a full disk. Exit code 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal told the command to stop; `exit_code` is 128 and the signal's number, as a shell counts."""
+
+    def __init__(self, number: int) -> None:
+        """`number` of the signal."""
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.exit_code = 128 + number

@@ -14,6 +14,7 @@ from typing import Any
 
 from snnrun.atomic import write_errors, write_whole
 
+PREFIX = "events.out.tfevents."
 _numbers = itertools.count()  # file names stay unique in a process that trains many runs
 
 
@@ -27,7 +28,7 @@ class EventFile:
         """Make the file. With `purge_step`, TensorBoard hides that step and later ones of the files before this one."""
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        name = f"{PREFIX}{_second(folder):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self.path = folder / name
         self._event = Event
         self._pending: list[bytes] = []
@@ -37,17 +38,23 @@ class EventFile:
         self._add(Event(file_version="brain.Event:2", step=purge_step or 0))
         if purge_step is not None:
             self._add(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
-        self.flush()
+        try:
+            self.flush()
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, summary: Any, step: int) -> None:
         """Add a Summary protocol buffer at `step`."""
         self._add(self._event(summary=summary, step=step))
 
-    def flush(self) -> None:
-        """Write the records that wait. Raises RunError; those records are then given up."""
+    def flush(self, durably: bool = False) -> None:
+        """Write the records that wait, `durably` to the disk itself. Raises RunError, and they are then given up."""
         data, self._pending = b"".join(self._pending), []
         with write_errors(self.path):
             write_whole(self._descriptor, data)
+            if durably:
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Flush and close; closing again does nothing."""
@@ -70,6 +77,13 @@ class EventFile:
     def _add(self, event: Any) -> None:
         event.wall_time = time.time()
         self._pending.append(_record(event.SerializeToString()))
+
+
+def _second(folder: Path) -> int:
+    """The time for a new file's name, after that of every file in `folder`: TensorBoard reads them in this order, and
+    a clock may have been set back."""
+    stamps = (path.name.removeprefix(PREFIX).partition(".")[0] for path in folder.glob(f"{PREFIX}*"))
+    return max(int(time.time()), *(int(stamp) + 1 for stamp in stamps if stamp.isdecimal()), 0)
 
 
 def _record(data: bytes) -> bytes:

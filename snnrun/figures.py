@@ -27,6 +27,8 @@ FONT_SIZE = 9
 POINTS_PER_INCH = 72
 MOST_CLASSES_WITH_NUMBERS = 25
 RASTER_INCHES = 7.0, 3.4
+# Room for numbers of five digits. A layout that fits itself draws everything twice, and rasters are drawn all the time.
+RASTER_MARGINS = {"left": 0.1, "right": 0.97, "bottom": 0.15, "top": 0.91}
 CURVE_POINTS = 2001
 
 
@@ -73,7 +75,8 @@ def raster(
         title: what the picture shows; the mean rate is added.
         rows: what a row is: "channel" or "neuron".
     """
-    figure, (axes,) = _axes(1, *RASTER_INCHES)
+    figure, (axes,) = _axes(1, *RASTER_INCHES, fitted=False)
+    figure.subplots_adjust(**RASTER_MARGINS)
     row_points = 0.75 * RASTER_INCHES[1] * POINTS_PER_INCH / channels
     size = float(np.clip(1.6 * row_points, 1.3, 9.0))  # longer than a row is high: most rows are empty at any time
     axes.plot(times, units, linestyle="none", marker="|", color="black", markersize=size, markeredgewidth=0.9)
@@ -158,9 +161,9 @@ def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None 
     return figure
 
 
-def _axes(number: int, width: float, height: float) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of `number` panels side by side, sizes in inches."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+def _axes(number: int, width: float, height: float, fitted: bool = True) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure of `number` panels side by side, sizes in inches; `fitted`: the margins are made to fit."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if fitted else None)
     panels = figure.subplots(1, number, squeeze=False)[0]
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

@@ -34,6 +34,10 @@ class Schedule:
     def __init__(self, config: OptimizerConfig, optimizer: torch.optim.Optimizer, epochs: int, batches: int) -> None:
         """For `epochs` epochs of `batches` batches each."""
         self.by_batch = config.schedule == "onecycle"
+        self.epochs = epochs
+        self.stretched = False  # whether it goes on as that of a longer run than it began with
+        self.spans_run = config.schedule in ("cosine", "onecycle")
+        self._batches = batches
         self._optimizer = optimizer
         self._torch: lr_scheduler.LRScheduler | None = None
         match config.schedule:
@@ -71,10 +75,26 @@ class Schedule:
             self._torch.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, to go on later."""
-        return {} if self._torch is None else self._torch.state_dict()
+        """The state of the schedule and of its optimiser, to go on later."""
+        own = {} if self._torch is None else self._torch.state_dict()
+        return {"epochs": self.epochs, "schedule": own, "optimizer": self._optimizer.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        if self._torch is not None:
-            self._torch.load_state_dict(state)
+    def load_state_dict(self, state: dict[str, Any], epoch: int) -> None:
+        """Go on from a state after `epoch` epochs, in a schedule that has just been made.
+
+        Where the schedule spans the run and the run is now longer, it goes on as that of the longer run at this epoch.
+        """
+        groups = state["optimizer"]["param_groups"]
+        self.stretched = self.spans_run and state["epochs"] != self.epochs
+        if self.stretched:
+            self._skip(epoch)
+            groups = self._optimizer.state_dict()["param_groups"]
+        elif self._torch is not None:
+            self._torch.load_state_dict(state["schedule"])
+        self._optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+
+    def _skip(self, epochs: int) -> None:
+        assert self._torch is not None
+        self._optimizer.step()  # torch warns of a schedule that is ahead of its optimiser; without gradients it idles
+        for _ in range(epochs * (self._batches if self.by_batch else 1)):
+            self._torch.step()

@@ -3,10 +3,11 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
+from typing import Any
 
 import torch
 
@@ -17,10 +18,11 @@ from snnrun.data.batch import EventBatch
 from snnrun.device import peak_memory_mb
 from snnrun.environment import environment
 from snnrun.epoch import Tally
-from snnrun.errors import RunError
+from snnrun.errors import SnnrunError
 from snnrun.evaluate import Evaluation
 from snnrun.network import Network
 from snnrun.progress import Progress, epoch_line
+from snnrun.resuming import differences
 from snnrun.run_folder import RunFolder, Status
 from snnrun.tensorboard import Board
 
@@ -41,16 +43,19 @@ class Reporter:
         data: Dataset,
         device: torch.device,
         started: float,
+        epoch: int = 0,
     ) -> None:
-        """`started` is the perf_counter at which the run began."""
+        """`started` is the perf_counter at which the run began; `epoch` the last one of a run that goes on."""
         self.folder = folder
         self.config = config
         self.network = network
         self.data = data
         self.device = device
         self.started = started
-        self._board = Board(folder.path)
-        self._progress = Progress(config.training.epochs, -(-len(data.train) // config.training.batch_size))
+        self.epoch = epoch
+        self._board = Board(folder.path, epoch)
+        batches = -(-len(data.train) // config.training.batch_size)
+        self._progress = Progress(config.training.epochs, batches, done=epoch)
         self._drawn_epoch = -1
 
     def __enter__(self) -> "Reporter":
@@ -63,7 +68,7 @@ class Reporter:
         self._progress.__exit__(kind, error, trace)
         try:
             if error is not None:
-                with suppress(RunError):  # the first failure is the one to tell
+                with suppress(SnnrunError):  # the first failure is the one to tell
                     self._end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         finally:
             self._board.close()
@@ -81,6 +86,36 @@ class Reporter:
         self.folder.start(config, overrides, facts)
         self.folder.save_split(self.data.split())
         self._board.start(config, facts)
+        self._introduce(facts, chosen, reason)
+        parameters = sum(p.numel() for p in self.network.parameters())
+        self.folder.update_results(engine=engine, device=str(self.device), parameters=parameters)
+        if chosen != engine:
+            self.folder.update_results(evaluation_engine=chosen)
+        self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
+
+    def go_on(self, overrides: Sequence[str], engine: str, chosen: str, reason: str) -> None:
+        """Write that a run goes on, and show it, all as in `start`; what was recorded after its checkpoint goes.
+
+        The board hides the checkpoint's own epoch too, at which the end of a finished run would stand, so that epoch is
+        recorded again.
+        """
+        config, facts = asdict(self.config), environment(str(self.device), engine)
+        changes = list(differences(self.folder.environment(), facts))
+        self.folder.go_on(config, overrides, facts, self.epoch)
+        if overrides:
+            self._board.config(config, self.epoch)
+        rows = self.folder.metrics()
+        self.started -= sum(row.get("time/epoch_s", 0.0) for row in rows)
+        self._introduce(facts, chosen, reason)
+        for line in changes:
+            self.warn(line)
+        if [row["epoch"] for row in rows] != list(range(1, self.epoch + 1)):
+            self.warn(f"metrics.csv lacks epochs; it should have all up to {self.epoch}")
+        elif rows:
+            self._board.scalars({tag: value for tag, value in rows[-1].items() if tag != "epoch"}, self.epoch)
+        self.say(f"goes on after epoch {self.epoch} of {self.config.training.epochs}")
+
+    def _introduce(self, facts: Mapping[str, Any], chosen: str, reason: str) -> None:
         for line in self.data.log:
             self.say(line)
         for line in self.data.warnings:
@@ -90,11 +125,6 @@ class Reporter:
         rule = self.config.learning.name
         if rule != "bptt":
             self.say(f"learning: {rule} trains in plain torch, block by block; the engine {chosen} evaluates")
-        parameters = sum(p.numel() for p in self.network.parameters())
-        self.folder.update_results(engine=engine, device=str(self.device), parameters=parameters)
-        if chosen != engine:
-            self.folder.update_results(evaluation_engine=chosen)
-        self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
 
     def say(self, line: str) -> None:
         """Show a line and keep it in train.log."""
@@ -125,6 +155,10 @@ class Reporter:
         self.folder.append_metrics({"epoch": epoch, **row})
         self._progress.epoch(row)
         log.info("epoch %d/%d  %s", epoch, self.config.training.epochs, epoch_line(row))
+
+    def flush(self) -> None:
+        """Wait until all that was recorded is on the disk."""
+        self._board.flush()
 
     def draw(self, epoch: int, inputs: EventBatch, spikes: Sequence[EventBatch]) -> None:
         """Rasters of the first sample of a batch, and histograms of weights and time constants; once an epoch."""
@@ -172,7 +206,7 @@ class Reporter:
 
     def _end(self, status: Status) -> None:
         self.folder.update_results(status=status, seconds=round(time.perf_counter() - self.started, 3))
-        if status in ("done", "failed"):
+        if status == "done" or (status == "failed" and not self.folder.checkpoints.path("last").exists()):
             self._board.finish(status)
 
     def _picture(self, tag: str, name: str, png: bytes, epoch: int) -> None:

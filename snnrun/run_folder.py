@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from omegaconf import OmegaConf
 
-from snnrun import checkpoints
 from snnrun.atomic import append_durably, write_atomically, write_errors
-from snnrun.errors import RunError, UserError
+from snnrun.checkpoints import Checkpoints, Name
+from snnrun.errors import UserError
+from snnrun.lock import Lock, is_locked
 
 if TYPE_CHECKING:
     import torch
@@ -29,18 +31,35 @@ class RunFolder:
     """The files of one run.
 
         config.yaml  overrides.yaml  environment.json  metrics.csv  results.json
-        checkpoints/{last,best}.pt  figures/*.png
+        checkpoints/{last,previous,best}.pt  figures/*.png
 
-    Whatever cannot be written raises RunError with the file and the reason; what was there before stays.
+    Whatever cannot be written raises RunError with the file and the reason; what was there before stays. Who writes has
+    the lock of the folder, until the end of a `with` statement.
     """
 
     def __init__(self, path: Path) -> None:
         """The run folder at `path`; `create` makes one, `open` looks whether there is one."""
         self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoints")
+        self._lock: Lock | None = None
+
+    def lock(self) -> "RunFolder":
+        """Take the lock, to write. Raises UserError if another process has it, or the folder cannot be written."""
+        self._lock = Lock(self.path)
+        return self
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     @classmethod
     def create(cls, path: Path | str) -> "RunFolder":
-        """Make a run folder at `path`, which may exist but must not hold a run.
+        """Make a run folder at `path`, which may exist but must not hold a run, and take its lock.
 
         Raises:
             UserError: there is a run already; two processes never get the same folder.
@@ -54,30 +73,74 @@ class RunFolder:
             except FileExistsError:
                 raise UserError(f"{path} holds a run already; choose another output_dir or name") from None
             (path / "figures").mkdir(exist_ok=True)
-        return cls(path)
+        return cls(path).lock()
 
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
         """Return the run folder at `path`. Raises UserError if there is none."""
         path = Path(path)
+        if not path.is_dir():
+            raise UserError(f"{path} is no run folder: there is no such folder")
         if not (path / "config.yaml").is_file():
             raise UserError(f"{path} is no run folder: it has no config.yaml")
         return cls(path)
 
-    def start(self, config: Mapping[str, Any], overrides: Sequence[str], environment: Mapping[str, Any]) -> None:
-        """Write what is known before the first epoch: config, overrides, environment and the status "running"."""
-        self._write("config.yaml", to_yaml(config))
+    def request(self, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+        """Write what is asked for, config and overrides, so that a run that is killed from here on can be resumed."""
         for file in map(Path, config.get("plugins", ())):  # as it was, whatever becomes of the original
             with write_errors(self.path / "plugins"):
                 (self.path / "plugins").mkdir(exist_ok=True)
             self._write(f"plugins/{file.name}", file.read_text(encoding="utf-8"))
         self._write("overrides.yaml", to_yaml(list(overrides)))
+        self._write("config.yaml", to_yaml(config))
+
+    def start(self, config: Mapping[str, Any], overrides: Sequence[str], environment: Mapping[str, Any]) -> None:
+        """Write what is known before the first epoch: config, overrides, environment and the status "running"."""
+        for name in ("checkpoints", "figures"):
+            with write_errors(self.path / name):
+                (self.path / name).mkdir(exist_ok=True)
+        self.request(config, overrides)
         self._write("environment.json", _to_json(environment))
+        self.keep_metrics(0)  # of a run that was killed before its first checkpoint
         self.update_results(status="running", overrides=list(overrides))
 
+    def go_on(
+        self, config: Mapping[str, Any], overrides: Sequence[str], environment: Mapping[str, Any], epoch: int
+    ) -> None:
+        """Write that the run is resumed after `epoch`: rows of later epochs go, the environment joins the first one.
+
+        Args:
+            config: the resolved config, as it is from now on.
+            overrides: what was typed to resume.
+            environment: where it goes on.
+            epoch: the last one that stays.
+        """
+        before = self.environment()
+        typed = [*self.results().get("overrides", []), *overrides]
+        self.keep_metrics(epoch)
+        self.request(config, typed)
+        sessions = [*before.get("resumed", []), {"after_epoch": epoch, **environment}]
+        self._write("environment.json", _to_json({**before, "resumed": sessions}))
+        self.update_results(status="running", overrides=typed)
+
+    def status(self) -> Status | None:
+        """How the run stands, None before it began; a run whose process died without a word is "interrupted"."""
+        found: Status | None = self.results().get("status")
+        return "interrupted" if found == "running" and not is_locked(self.path) else found
+
+    def environment(self) -> dict[str, Any]:
+        """Where the run began, with a list "resumed" of where it went on. Raises UserError if it cannot be read."""
+        return self._read_mapping("environment.json", json.loads)
+
     def config(self) -> dict[str, Any]:
-        """The resolved config of the run. Raises UserError if the file cannot be read."""
-        return self._read_mapping("config.yaml", _from_yaml)
+        """The resolved config of the run. Raises UserError if the file cannot be read.
+
+        Where a plug-in is gone or has changed, it is the folder's copy that is named.
+        """
+        config = self._read_mapping("config.yaml", _from_yaml)
+        if plugins := config.get("plugins"):
+            config["plugins"] = [str(self._plugin(Path(file))) for file in plugins]
+        return config
 
     def results(self) -> dict[str, Any]:
         """The content of results.json, empty before there is one. Raises UserError if the file cannot be read."""
@@ -103,6 +166,8 @@ class RunFolder:
         for key, value in changes.items():
             section = results.get(key)
             results[key] = {**section, **value} if isinstance(section, dict) and isinstance(value, Mapping) else value
+        if results.get("status") != "failed":
+            results.pop("error", None)
         self._write("results.json", _to_json(results))
 
     def save_split(self, split: Mapping[str, Sequence[int]]) -> None:
@@ -120,7 +185,7 @@ class RunFolder:
         path = self.path / "metrics.csv"
         if not path.exists():
             write_atomically(path, _csv_lines([list(row)]))
-        columns = self._metrics_lines()[0]
+        columns, _ = self._table()
         unknown = set(row) - set(columns)
         if unknown:
             raise ValueError(f"metrics.csv has no column {sorted(unknown)}")
@@ -130,7 +195,7 @@ class RunFolder:
         """The rows of metrics.csv, without empty fields and without a last line that was cut off."""
         if not (self.path / "metrics.csv").exists():
             return []
-        columns, *rows = self._metrics_lines()
+        columns, rows = self._table()
         return [
             {column: _number(field) for column, field in zip(columns, row, strict=True) if field != ""} for row in rows
         ]
@@ -139,37 +204,24 @@ class RunFolder:
         """Keep the rows up to and with epoch number `epochs` in metrics.csv, as a resumed run needs it."""
         if not (self.path / "metrics.csv").exists():
             return
-        columns, *rows = self._metrics_lines()
-        number = columns.index("epoch")
-        kept = [row for row in rows if float(row[number]) <= epochs]
+        columns, rows = self._table()
+        kept = [row for row in rows if float(row[columns.index("epoch")]) <= epochs]
         write_atomically(self.path / "metrics.csv", _csv_lines([columns, *kept]))
 
-    def save_checkpoint(self, name: Literal["last", "best"], state: Mapping[str, Any]) -> None:
-        """Write checkpoints/<name>.pt: tensors, numbers, strings, and lists and dicts of them."""
-        write_atomically(self._checkpoint(name), checkpoints.pack(state))
-
-    def load_checkpoint(self, name: Literal["last", "best"], device: "torch.device | str" = "cpu") -> dict[str, Any]:
-        """Return the state in checkpoints/<name>.pt with its tensors on `device`.
-
-        Raises:
-            UserError: there is no such checkpoint.
-            RunError: it is damaged, or holds more than plain data.
-        """
-        path = self._checkpoint(name)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise UserError(f"{self.path} has no checkpoint {name!r}") from None
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}") from None
-        return checkpoints.unpack(data, str(path), device)
+    def load_checkpoint(self, name: Name, device: "torch.device | str" = "cpu") -> dict[str, Any]:
+        """Return the state in checkpoints/<name>.pt; see `Checkpoints.load`."""
+        return self.checkpoints.load(name, device)
 
     def save_figure(self, name: str, png: bytes) -> None:
         """Write figures/<name>.png."""
         write_atomically(self.path / "figures" / f"{name}.png", png)
 
-    def _checkpoint(self, name: str) -> Path:
-        return self.path / "checkpoints" / f"{name}.pt"
+    def _plugin(self, file: Path) -> Path:
+        """The file if it still is what it was, else the copy of it."""
+        copy = self.path.absolute() / "plugins" / file.name
+        if not copy.is_file() or (file.is_file() and file.read_bytes() == copy.read_bytes()):
+            return file
+        return copy
 
     def _write(self, name: str, text: str) -> None:
         write_atomically(self.path / name, text.encode())
@@ -185,10 +237,17 @@ class RunFolder:
             raise UserError(f"cannot read {path}: it holds no keys")
         return content
 
-    def _metrics_lines(self) -> list[list[str]]:
-        text = (self.path / "metrics.csv").read_text()
-        whole = text[: text.rfind("\n") + 1]
-        return list(csv.reader(io.StringIO(whole)))
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows of metrics.csv, without a last line that was cut off. Raises UserError if it is damaged."""
+        path = self.path / "metrics.csv"
+        try:
+            text = path.read_text()
+            columns, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
+            for number, row in enumerate(rows, start=2):
+                _check_row(columns, row, number)
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"cannot read {path}: {error}") from None
+        return columns, rows
 
 
 def to_yaml(content: Mapping[str, Any] | Sequence[Any]) -> str:
@@ -230,6 +289,16 @@ def _applicable(value: Any) -> Any:
 def _field(value: float | int | None) -> str:
     """Return a field of the table; repr gives a float back bit for bit."""
     return "" if value is None else repr(plain(value))
+
+
+def _check_row(columns: Sequence[str], row: Sequence[str], number: int) -> None:
+    """Raise ValueError unless the line `number` of the table has a number, or nothing, for each column."""
+    try:
+        fields = dict(zip(columns, row, strict=True))
+        float(fields["epoch"])
+        _ = [float(field) for field in row if field]
+    except (KeyError, ValueError):
+        raise ValueError(f"line {number} does not fit the columns") from None
 
 
 def _number(field: str) -> float | int:

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,28 @@ def stream(seed: int, name: str) -> torch.Generator:
 def numpy_stream(seed: int, name: str) -> np.random.Generator:
     """The same for numpy."""
     return np.random.default_rng(_sequence(seed, name))
+
+
+def global_states() -> dict[str, Any]:
+    """The states of the global generators as plain data, for a checkpoint."""
+    legacy: Any = np.random.get_state()
+    name, keys, *rest = legacy
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_global_states(states: dict[str, Any]) -> None:
+    """Bring the global generators back into `states`; those of GPUs only where there are as many."""
+    random.setstate(states["python"])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, np.array(keys, np.uint32), *rest))
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
 
 
 def _sequence(seed: int, name: str) -> np.random.SeedSequence:

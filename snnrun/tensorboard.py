@@ -40,7 +40,7 @@ class Board:
         The description of the experiment, which names columns, belongs to the root of a sweep: TensorBoard takes the
         first that it finds, so that one in each run would hide the columns that the first run lacks.
         """
-        self._file.add(summaries.text("config", f"```yaml\n{to_yaml(config)}```"), 0)
+        self._file.add(_config_text(config), 0)
         self._file.add(summaries.text("environment", markdown_table(environment)), 0)
         self._file.add(summaries.chart_layout(CHARTS), 0)
         self._file.add(summaries.session_start(hyper_parameters(config)), 0)
@@ -64,10 +64,18 @@ class Board:
         _check(tag, IMAGES)
         self._file.add(summaries.picture(tag, png), epoch)
 
+    def config(self, config: Mapping[str, Any], epoch: int) -> None:
+        """Record the text `config` anew, for a run that goes on from `epoch` with changes."""
+        self._file.add(_config_text(config), epoch)
+
+    def flush(self) -> None:
+        """Wait until all that was recorded is on the disk."""
+        self._file.flush(durably=True)
+
     def finish(self, status: Literal["done", "failed"]) -> None:
         """Record how the session ended.
 
-        Not for an interrupted run, which may be resumed: TensorBoard keeps the first end that it reads.
+        Not for a run that can be resumed: TensorBoard keeps the first end that it reads.
         """
         self._file.add(summaries.session_end(status), 0)
         self._file.flush()
@@ -98,6 +106,10 @@ def markdown_table(content: Mapping[str, Any]) -> str:
     """Return a table of two columns, names in full and values, as Markdown."""
     rows = (f"| {key} | {_cell(value)} |" for key, value in _flat(plain(content)) if value is not None)
     return "\n".join(["| | |", "| --- | --- |", *rows])
+
+
+def _config_text(config: Mapping[str, Any]) -> Any:
+    return summaries.text("config", f"```yaml\n{to_yaml(config)}```")
 
 
 def _cell(value: Any) -> str:

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snnrun import __version__
 from snnrun.calibration import Calibration, with_measured_rate
 from snnrun.config import CalibratedConfig, ComparedConfig, Config
+from snnrun.config.stored import resumed_config
 from snnrun.data import Dataset, load
 from snnrun.data.batch import EventBatch
 from snnrun.data.batches import batches, placed
 from snnrun.data.binning import steps_in
 from snnrun.data.device_events import DeviceEvents
+from snnrun.data.digest import digests
 from snnrun.data.events import EventSet
 from snnrun.device import pick_device, reset_peak_memory
 from snnrun.engine.select import choose
 from snnrun.engine.types import Engine
 from snnrun.epoch import Learner, Tally, train_epoch
+from snnrun.errors import UserError
 from snnrun.evaluate import Evaluation, evaluate
+from snnrun.interrupts import Interrupts
 from snnrun.learning import Task, build_rule
 from snnrun.learning.comparison import Comparison
 from snnrun.network import Network, NetworkOutput, build_network
@@ -32,8 +37,9 @@ from snnrun.optimizers import Schedule, build_optimizer
 from snnrun.preflight import check_first_batch
 from snnrun.regularizers import ActivityBounds
 from snnrun.reporter import Reporter
+from snnrun.resuming import FORMAT, Standing, already_done, check_data, check_epochs, check_state, value_of
 from snnrun.run_folder import RunFolder
-from snnrun.seeding import numpy_stream, seed_everything, stream
+from snnrun.seeding import global_states, numpy_stream, restore_global_states, seed_everything, stream
 
 
 def run(config: Config, folder: Path, overrides: list[str]) -> float:
@@ -45,22 +51,52 @@ def run(config: Config, folder: Path, overrides: list[str]) -> float:
     Raises:
         UserError: the data or the device cannot be had; nothing was written.
         RunError: the run broke off; its folder has the status "failed".
+        Interrupted: a signal stopped it; its folder has the status "interrupted".
     """
     started = time.perf_counter()
-    seed_everything(config.seed, config.deterministic)
-    device = pick_device(config.device)
-    reset_peak_memory(device)
-    data = load(config.dataset, config.seed)
-    config = with_measured_rate(config, data.train)
-    inputs = -(-data.channels // config.dataset.pool)
-    network = build_network(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
-    engine, reason = choose(config.engine, device, network.tensors())
-    training = Training(config, data, network, engine, device)
-    with Reporter(RunFolder.create(folder), config, network, data, device, started) as reporter:
-        reporter.start(overrides, training.learner.rule.trains_on, engine.name, reason)
-        training.calibrate(reporter)
-        training.fit(reporter)
-        return training.finish(reporter)
+    training = Training.prepare(config)
+    with RunFolder.create(folder) as made:
+        return training.begin(made, overrides, started)
+
+
+def resume(folder: Path, overrides: Sequence[str] = ()) -> float:
+    """Go on with the run in `folder` after its last whole epoch, as if it had never stopped.
+
+    A run that was killed before its first checkpoint begins anew; one that is done stays as it is, which a line says.
+
+    Args:
+        folder: of the run, which may have been moved since.
+        overrides: of keys that do not change the experiment, such as training.epochs; see `resumed_config`.
+
+    Returns:
+        As `run`.
+
+    Raises:
+        UserError: there is no such run, another process is at it, or its data or version are not what they were.
+        RunError, Interrupted: as `run`.
+    """
+    started = time.perf_counter()
+    with RunFolder.open(folder).lock() as found:
+        config, results = resumed_config(found.config(), overrides), found.results()
+        state, warning = found.checkpoints.newest()
+        if state is None:
+            if len(found.metrics()) > 1:  # one row may have been written just before the first checkpoint
+                raise UserError(f"{folder} has epochs in metrics.csv, but no checkpoint to go on from")
+            return Training.prepare(config).begin(found, [*results.get("overrides", []), *overrides], started)
+        check_state(state, folder)
+        found.environment()  # raises before anything is written
+        standing = Standing(state["epoch"], state["best"]["epoch"])
+        check_epochs(config, standing)
+        if results.get("status") == "done" and standing.finished(config):
+            line = already_done(folder, config, standing)
+            if config.training.epochs > found.config()["training"]["epochs"]:
+                raise UserError(f"training.epochs={config.training.epochs}: {line}")
+            print(line, flush=True)
+            return value_of(results)
+        training = Training.prepare(config)
+        check_data(training.digests, state["data"], config)
+        training.restore(state, folder)
+        return training.go_on(found, overrides, started, warning)
 
 
 @dataclass
@@ -70,18 +106,30 @@ class Best:
     monitor: str
     epoch: int = 0
     found: Evaluation | None = None
+    network: dict[str, Tensor] = field(default_factory=dict)  # its state
 
     @property
     def accuracy(self) -> float:
         """Validation accuracy of that epoch; NaN without one."""
         return math.nan if self.found is None else self.found.accuracy
 
-    def update(self, epoch: int, found: Evaluation | None) -> bool:
+    def update(self, epoch: int, found: Evaluation | None, network: Network) -> bool:
         """Take over an epoch if it is better; returns whether it was."""
         if found is not None and self.found is not None and not self._key(found) > self._key(self.found):
             return False
         self.epoch, self.found = epoch, found
+        self.network = {name: values.clone() for name, values in network.state_dict().items()}
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        found = None if self.found is None else asdict(self.found)
+        return {"epoch": self.epoch, "found": found, "network": self.network}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.epoch, self.network = state["epoch"], state["network"]
+        self.found = None if state["found"] is None else Evaluation(**state["found"])
 
     def _key(self, found: Evaluation) -> tuple[float, float]:
         """What is compared, larger is better; the other figure decides a tie."""
@@ -92,14 +140,33 @@ class Best:
 class Training:
     """A run in progress: the data, what learns, and how far it is."""
 
-    def __init__(self, config: Config, data: Dataset, network: Network, engine: Engine, device: torch.device) -> None:
+    @classmethod
+    def prepare(cls, config: Config) -> "Training":
+        """Load the data and build the network of a configuration. Raises UserError; writes nothing."""
+        seed_everything(config.seed, config.deterministic)
+        device = pick_device(config.device)
+        reset_peak_memory(device)
+        data = load(config.dataset, config.seed)
+        config = with_measured_rate(config, data.train)
+        inputs = -(-data.channels // config.dataset.pool)
+        network = build_network(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
+        engine, reason = choose(config.engine, device, network.tensors())
+        return cls(config, data, network, engine, reason, device)
+
+    def __init__(
+        self, config: Config, data: Dataset, network: Network, engine: Engine, reason: str, device: torch.device
+    ) -> None:
+        """`reason` says why the engine was chosen; `prepare` makes the rest."""
         self.config = config
         self.data = data
+        self.digests = digests(data)
         options = config.dataset
         self.train = placed(data.train, device, options, changed=True)
         self.valid = None if data.valid is None else placed(data.valid, device, options, changed=False)
         self.test = None if data.test is None else placed(data.test, device, options, changed=False)
         self.network = network
+        self.reason = reason
+        self.interrupts = Interrupts()
         self.best = Best(config.training.monitor)
         self.epoch = 0
         self.shuffle = stream(config.seed, "shuffle")
@@ -130,6 +197,34 @@ class Training:
             readout_scale=self.config.init.readout_scale,
         )
 
+    def begin(self, folder: RunFolder, overrides: Sequence[str], started: float) -> float:
+        """Train from the first epoch to the end; `started` is the perf_counter at which the run began."""
+        with self.interrupts, self.reporter(folder, started) as reporter:
+            reporter.start(overrides, *self.engines, self.reason)
+            self.calibrate(reporter)
+            return self.fit(reporter)
+
+    def go_on(self, folder: RunFolder, overrides: Sequence[str], started: float, warning: str | None) -> float:
+        """Train from a restored state to the end; `warning` is about the checkpoint it was restored from."""
+        with self.interrupts, self.reporter(folder, started) as reporter:
+            if warning:
+                reporter.warn(warning)
+            if self.learner.schedule.stretched:
+                reporter.say(f"the learning rate goes on as that of a run of {self.config.training.epochs} epochs")
+            self.save_best(folder)  # a kill may have come between the best checkpoint and the last one
+            reporter.go_on(overrides, *self.engines, self.reason)
+            self.draw_if_due(reporter)
+            return self.fit(reporter)
+
+    @property
+    def engines(self) -> tuple[str, str]:
+        """Names of the implementations that train and that evaluate."""
+        return self.learner.rule.trains_on, self.learner.engine.name
+
+    def reporter(self, folder: RunFolder, started: float) -> Reporter:
+        """What this run writes and shows."""
+        return Reporter(folder, self.config, self.network, self.data, self.learner.device, started, self.epoch)
+
     def calibrate(self, reporter: Reporter) -> None:
         """Scale the initial weights on a batch of training data, where the scheme is to do so."""
         scheme = self.config.init
@@ -143,30 +238,36 @@ class Training:
             for line in lines:
                 reporter.say(line)
 
-    def fit(self, reporter: Reporter) -> None:
-        """Train for the configured epochs, or until no epoch has been better for a while."""
-        patience = self.config.training.early_stopping
-        while self.epoch < self.config.training.epochs:
+    def fit(self, reporter: Reporter) -> float:
+        """Train for the configured epochs, or until no epoch has been better for a while; returns the run's value."""
+        while not self.standing.finished(self.config):
             self.epoch += 1
             reporter.begin_epoch(self.epoch)
             tally = train_epoch(self.learner, self.training_batches(), self.after_batch(reporter))
             valid = self.evaluate(self.valid)
-            better = self.best.update(self.epoch, valid)
+            better = self.best.update(self.epoch, valid, self.network)
             self.learner.schedule.after_epoch(tally.loss if valid is None else valid.loss)
             reporter.end_epoch(self.epoch, tally, valid, self.best.accuracy, self.learner.schedule.lr)
-            self.save(reporter.folder, better)
-            if (self.epoch - 1) % self.config.training.log_every == 0:
-                self.draw(reporter)
-            if 0 < patience <= self.epoch - self.best.epoch:
-                reporter.say(f"stopped early: no epoch since {self.best.epoch} was better")
-                break
+            self.draw_if_due(reporter)
+            reporter.flush()  # a resumed run counts on what came before its checkpoint
+            reporter.folder.checkpoints.save_last(self.state())
+            if better:
+                self.save_best(reporter.folder)
+        if self.standing.stopped_early(self.config):
+            reporter.say(f"stopped early: no epoch since {self.best.epoch} was better")
+        return self.finish(reporter)
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is."""
+        return Standing(self.epoch, self.best.epoch)
 
     def finish(self, reporter: Reporter) -> float:
         """Evaluate the test set, once, on the best checkpoint and on the last state; returns the run's value."""
         self.draw(reporter)
         last = best = self.evaluate(self.test)
         if last is not None and 0 < self.best.epoch < self.epoch:
-            self.network.load_state_dict(reporter.folder.load_checkpoint("best", self.learner.device)["network"])
+            self.network.load_state_dict(self.best.network)
             best = self.evaluate(self.test)
         reporter.finish(self.epoch, self.best.epoch, self.best.found, last, best)
         return self.best.accuracy if self.best.found or best is None else best.accuracy
@@ -186,8 +287,10 @@ class Training:
     def batches(
         self, events: EventSet | DeviceEvents, order: NDArray[np.int64], augment: np.random.Generator | None = None
     ) -> Iterator[tuple[EventBatch, Tensor]]:
-        """The samples `order` of a part, binned."""
-        return batches(events, order, self.config.training.batch_size, self.config.dataset, augment)
+        """The samples `order` of a part, binned; a signal ends the run between two batches."""
+        for batch in batches(events, order, self.config.training.batch_size, self.config.dataset, augment):
+            self.interrupts.check()
+            yield batch
 
     def after_batch(self, reporter: Reporter) -> Any:
         """What happens after each batch: the display, and the check of the very first one."""
@@ -206,24 +309,58 @@ class Training:
     def draw(self, reporter: Reporter) -> None:
         """Histograms, and rasters of the input and of every hidden layer for one fixed validation sample."""
         part = self.train if self.valid is None else self.valid
-        inputs, _ = next(self.batches(part, np.array([0])))
+        # No signal is looked at, since the epoch before it is not saved yet.
+        inputs, _ = next(batches(part, np.array([0]), 1, self.config.dataset))
         with torch.no_grad():
             self.network.eval()
             output = self.network(inputs.to(self.learner.device), self.learner.engine, record=True)
         reporter.draw(self.epoch, inputs, output.spikes)
 
-    def save(self, folder: RunFolder, better: bool) -> None:
-        """Write the checkpoint of this epoch, and the best one where it is the best."""
-        state = {
+    def draw_if_due(self, reporter: Reporter) -> None:
+        """Draw after every so many epochs, and after the last one."""
+        if (self.epoch - 1) % self.config.training.log_every == 0 or self.standing.finished(self.config):
+            self.draw(reporter)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, as plain data."""
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "data": self.digests,
             "epoch": self.epoch,
-            "best_epoch": self.best.epoch,
+            "best": self.best.state_dict(),
             "network": self.network.state_dict(),
             "rule": self.learner.rule.state_dict(),
-            "optimizer": self.learner.optimizer.state_dict(),
             "schedule": self.learner.schedule.state_dict(),
             "shuffle": self.shuffle.get_state(),
             "augment": self.augment.bit_generator.state,
+            "random": global_states(),
         }
-        folder.save_checkpoint("last", state)
-        if better:
-            folder.save_checkpoint("best", state)
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any], folder: Path) -> None:
+        """Take over what `state` returned. Raises UserError, which names `folder`, if it does not fit the network."""
+        try:
+            self.network.load_state_dict(state["network"])
+            self.learner.rule.load_state_dict(state["rule"])
+            self.learner.schedule.load_state_dict(state["schedule"], state["epoch"])
+        except (RuntimeError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise UserError(f"{folder}: its checkpoint does not fit the network of its configuration: {text}") from None
+        self.epoch = state["epoch"]
+        self.best.load_state_dict(state["best"])
+        self.shuffle.set_state(state["shuffle"])
+        self.augment.bit_generator.state = state["augment"]
+        restore_global_states(state["random"])
+
+    def save_best(self, folder: RunFolder) -> None:
+        """Write the best network so far, from which the run is evaluated."""
+        folder.checkpoints.save_best(
+            {
+                "format": FORMAT,
+                "version": __version__,
+                "data": self.digests,
+                "epoch": self.best.epoch,
+                "network": self.best.network,
+            }
+        )

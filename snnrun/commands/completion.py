@@ -11,7 +11,7 @@ from snnrun.cli import VERBS
 from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.line import Flag
-from snnrun.commands.train import FLAGS
+from snnrun.commands.train import FLAGS, RESUME
 from snnrun.config.plugin_tree import add_plugins, plugin_words
 from snnrun.config.tree import EXPERIMENT, Tree, read_section, read_tree
 from snnrun.errors import UserError
@@ -79,7 +79,7 @@ def candidates(words: Sequence[str]) -> list[str]:
 
 def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
     if verb == "train":
-        return _of_config(start, before, FLAGS)
+        return (*_of_config(start, before, FLAGS), RESUME)
     if verb == "bench":
         return (*_of_config(start, before, BENCH_FLAGS), *_of_section(start))
     if verb == "data":

@@ -23,16 +23,20 @@ def train_help(flags: Sequence[Flag], words: Sequence[str], config_dir: Path | N
 
 def _overview(tree: Tree, flags: Sequence[Flag]) -> str:
     parts = [
-        "usage: snnrun train [GROUP=OPTION ...] [KEY=VALUE ...] [flags]",
+        "usage: snnrun train [GROUP=OPTION ...] [KEY=VALUE ...] [flags]\n"
+        "       snnrun train resume=FOLDER [KEY=VALUE ...]",
         "Train a spiking network; the last line printed is the run's folder.",
         "flags, anywhere on the line:\n" + _table((flag.usage, flag.help) for flag in flags),
+        "resume=FOLDER: go on with a run after its last whole epoch, on a CPU bit for bit as if it had never stopped;\n"
+        "  keys that would make another experiment are refused, and training.epochs=60 makes it longer",
         "groups, GROUP=OPTION (* is the default); `snnrun train neuron=lif --help` lists its keys:\n"
         + "\n".join(_group(group, options, tree.defaults.get(group, "")) for group, options in tree.groups.items()),
         "keys, KEY=VALUE:\n" + _keys(tree.keys),
         *(f"{section.name}: {section.description}\n{_keys(keys)}" for section, keys in tree.sections.items()),
         "examples:\n"
         "  snnrun train surrogate=superspike beta=20 training.epochs=5\n"
-        "  snnrun train -m beta=1,5,25 seed=1,2,3 name=slopes",
+        "  snnrun train -m beta=1,5,25 seed=1,2,3 name=slopes\n"
+        "  snnrun train resume=outputs/train/2026-01-31_12-00-00_1a2b3c training.epochs=60",
     ]
     return "\n\n".join(parts)
 

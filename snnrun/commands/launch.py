@@ -5,9 +5,11 @@ import json
 import logging
 import math
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import hydra
@@ -21,6 +23,7 @@ from snnrun.config.compose import Plan, checked, to_container
 from snnrun.config.resolvers import register_resolvers
 from snnrun.config.schema import Config
 from snnrun.errors import RunError, SnnrunError, UserError
+from snnrun.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 hydra_main = hydra.main(config_path="pkg://snnrun.conf", config_name="config", version_base="1.3")
@@ -46,7 +49,7 @@ def run(plan: Plan, folder: Path, line: Line) -> int:
         try:
             return _job(container, list(line.words))
         except Exception as error:
-            failures.append(_told(error, folder))
+            failures.append(told(error, folder))
             return math.nan
 
     with _command_line(line, [*plan.lines, f"hydra.run.dir={_quoted(folder)}"]):
@@ -82,13 +85,14 @@ def sweep_job(container: DictConfig) -> float:
     try:
         return _job(container, list(settings.overrides.task))
     except Exception as error:
-        _write_failure(folder, str(_told(error, folder)), list(settings.overrides.task))
+        _write_failure(folder, str(told(error, folder)), list(settings.overrides.task))
         return math.nan
 
 
 def _job(container: DictConfig, overrides: list[str]) -> float:
     config = checked(container, [], Config)
     folder = Path(HydraConfig.get().runtime.output_dir)
+    RunFolder(folder).request(asdict(config), overrides)
     gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
     from snnrun.train import run as train  # not before the configuration stands: it imports torch
 
@@ -96,7 +100,7 @@ def _job(container: DictConfig, overrides: list[str]) -> float:
     return train(config, folder, overrides)
 
 
-def _told(error: Exception, folder: Path) -> SnnrunError:
+def told(error: Exception, folder: Path) -> SnnrunError:
     """Return the error as one that can be told in a line; the traceback goes to the job's log."""
     log.info("the run failed", exc_info=error)
     if isinstance(error, SnnrunError):
@@ -106,11 +110,11 @@ def _told(error: Exception, folder: Path) -> SnnrunError:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """Remove the folder of a run that stopped at bad input before it wrote anything but its log."""
-    if {path.name for path in folder.iterdir()} <= {"train.log"}:
+    """Remove the folder of a run that stopped at bad input before it wrote more than its log and what was asked for."""
+    names = {path.name for path in folder.iterdir()}
+    if names <= {"train.log", "config.yaml", "overrides.yaml", "plugins"}:
         logging.shutdown()
-        (folder / "train.log").unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 def _write_failure(folder: Path, error: str, overrides: list[str]) -> None:

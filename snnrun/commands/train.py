@@ -1,5 +1,8 @@
-"""`snnrun train`: check the configuration, make the run's folder, train; or the same for every job of a sweep."""
+"""`snnrun train`: check the configuration, make the run's folder, train; or the same for every job of a sweep; or go
+on with a run."""
 
+import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +10,7 @@ from pathlib import Path
 from snnrun.commands.line import HELP, Flag, Line, shown_path, split
 from snnrun.errors import UserError
 
+RESUME = "resume="
 FLAGS = (
     HELP,
     Flag("--multirun", ("-m",), "a sweep: every combination of values given with commas"),
@@ -32,6 +36,11 @@ def main(arguments: Sequence[str]) -> int:
 
         print(train_help(FLAGS, line.words, line.config_dir))
         return 0
+    logging.raiseExceptions = False  # a log on a full disk is no reason for a traceback of its own
+    if any(word.startswith(RESUME) for word in line.words):
+        from snnrun.commands.resume import resume
+
+        return resume(line)
     return _train(line)
 
 
@@ -55,10 +64,19 @@ def _train(line: Line) -> int:
     folder = _make_folder(checked.folder)
     try:
         return launch.sweep(checked, folder, line) if multirun else launch.run(checked, folder, line)
+    except KeyboardInterrupt:
+        if not multirun:
+            print(how_to_resume(folder), file=sys.stderr)
+        raise
     finally:
         if folder.exists():
             sys.stderr.flush()
             print(shown_path(folder), flush=True)
+
+
+def how_to_resume(folder: Path) -> str:
+    """Return the line that tells how to go on with an interrupted run."""
+    return f"go on with: snnrun train {RESUME}{shlex.quote(str(shown_path(folder)))}"
 
 
 def _require_cuda() -> None:

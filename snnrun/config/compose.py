@@ -61,7 +61,7 @@ def compose_as(
     schema: type[AnyConfig], config_name: str, overrides: Sequence[str], config_dir: Path | None = None
 ) -> AnyConfig:
     """As `compose`, for another main file and the schema that goes with it."""
-    tree = _tree(overrides, config_dir)
+    tree = tree_with_plugins(overrides, config_dir)
     settings = [choices[0] for choices in parse(overrides, tree, multirun=False)]
     with _hydra():
         return checked(_compose(settings, config_name, config_dir), settings, schema)
@@ -79,15 +79,24 @@ def checked(composed: DictConfig, settings: Sequence[Setting], schema: type[AnyC
     return replace(config, plugins=absolute(config.plugins))
 
 
-def from_container(container: Mapping[str, object]) -> Config:
-    """Return the configuration that `to_container` wrote, for instance from a run folder; raises UserError."""
+def from_container(container: Mapping[str, object], settings: Sequence[Setting] = ()) -> Config:
+    """Return the configuration that `to_container` wrote, for instance from a run folder; raises UserError.
+
+    `settings` are what the user changed in it, for the message.
+    """
     _load_named(container)
     try:
         config = check(container, Config)
         check_rules(config)
     except ProblemError as problem:
-        raise UserError(f"{problem.key}={show(problem.value)}: {problem.text}") from None
+        raise UserError(_told(problem, settings)) from None
     return config
+
+
+def unchecked(settings: Sequence[Setting]) -> dict[str, Any]:
+    """Return what Hydra composes for `settings`, as dicts, lists and scalars; raises UserError."""
+    with _hydra():
+        return _container(_compose(settings, "config", None), settings)
 
 
 def to_container(config: Config) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def to_container(config: Config) -> dict[str, Any]:
 
 def plan(overrides: Sequence[str], multirun: bool, config_dir: Path | None = None) -> Plan:
     """Check every run that a command line asks for. Raises UserError; writes nothing."""
-    tree = _tree(overrides, config_dir)
+    tree = tree_with_plugins(overrides, config_dir)
     alternatives = parse(overrides, tree, multirun)
     with _hydra():
         base = _compose(_fixed(alternatives), "config", config_dir, multirun)
@@ -157,7 +166,7 @@ def _experiment(settings: Sequence[Setting]) -> str:
     return next((f"{setting.typed}: " for setting in settings if setting.key == EXPERIMENT), "")
 
 
-def _tree(overrides: Sequence[str], config_dir: Path | None) -> Tree:
+def tree_with_plugins(overrides: Sequence[str], config_dir: Path | None = None) -> Tree:
     """All that can be set, after the plug-ins on the line have been imported."""
     files = plugin_files(overrides)
     load_plugins(files)

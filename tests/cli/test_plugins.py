@@ -77,6 +77,9 @@ def test_the_example_of_the_readme_trains(here):
     assert config["plugins"] == [str(here / "my_neuron.py")]
     assert (config["neuron"]["critical"], config["neuron"]["tau_mem"], config["beta"]) == (0.9, 20.0, 3.0)
     assert (folder.path / "plugins" / "my_neuron.py").read_text() == example()
+    (here / "my_neuron.py").unlink()
+    assert snnrun(here, "train", f"resume={folder.path}", "training.epochs=2").returncode == 0
+    assert folder.results()["epochs"] == 2  # by the copy of the plug-in
 
 
 def test_a_run_folder_is_enough_to_build_its_configuration_elsewhere(here, tmp_path_factory):

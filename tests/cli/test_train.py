@@ -22,7 +22,7 @@ def test_a_run_ends_with_its_folder(snnrun, tmp_path):
     assert "training superspike beta=3.0" in done.stdout
     folder = tmp_path / done.stdout.splitlines()[-1]
     assert folder.parent == tmp_path / "outputs" / "train"
-    assert contents(folder) == {"train.log", "results.json"}  # nothing of Hydra's own
+    assert contents(folder) == {"train.log", "config.yaml", "overrides.yaml", "results.json"}  # nothing of Hydra's own
     assert "a line for the log" in (folder / "train.log").read_text()
     assert done.stderr == ""
 
@@ -82,6 +82,11 @@ MISTAKES = {
     "-m name=a,b": ["name=a,b: name cannot vary within a sweep"],
     "-m hydra/launcher=slrum": ["hydra/launcher=slrum", "Available options"],
     "-m --cfg job": ["--multirun cannot go with --cfg"],
+    "resume=nowhere": ["nowhere is no run folder: there is no such folder"],
+    "resume=.": ["is no run folder: it has no config.yaml"],
+    "resume=": ["resume=: must be the folder of one run"],
+    "resume=a resume=b": ["resume=a,b: must be the folder of one run"],
+    "-m resume=a": ["--multirun cannot go with resume="],
 }
 
 

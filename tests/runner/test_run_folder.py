@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_a_new_run_has_its_files(folder: RunFolder) -> None:
     names = {path.name for path in folder.path.iterdir()}
     assert names == {
-        "config.yaml", "overrides.yaml", "environment.json", "results.json", "checkpoints", "figures",
+        "config.yaml", "overrides.yaml", "environment.json", "results.json", "checkpoints", "figures", ".lock",
     }  # fmt: skip
     assert folder.config() == {**CONFIG, "network": {"hidden": [200, 100]}}
     assert json.loads((folder.path / "environment.json").read_text()) == {"host": "here"}
@@ -124,7 +124,7 @@ def test_a_cut_off_row_is_not_read_and_goes_with_the_next_resume(folder: RunFold
 
 def test_a_checkpoint_comes_back_and_plain_torch_reads_it(folder: RunFolder) -> None:
     state = {"network": {"w": torch.arange(6.0)}, "epoch": 3, "best": 0.1, "name": "lif", "list": [1, None]}
-    folder.save_checkpoint("last", state)
+    folder.checkpoints.save_last(state)
     for loaded in (
         folder.load_checkpoint("last"),
         torch.load(folder.path / "checkpoints" / "last.pt", weights_only=True),
@@ -134,7 +134,7 @@ def test_a_checkpoint_comes_back_and_plain_torch_reads_it(folder: RunFolder) -> 
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed(folder: RunFolder) -> None:
-    folder.save_checkpoint("best", {"w": torch.arange(4)})
+    folder.checkpoints.save_best({"w": torch.arange(4)})
     path = folder.path / "checkpoints" / "best.pt"
     content = path.read_bytes()
     for place in range(0, len(content), 7):
@@ -158,7 +158,7 @@ class Malicious:
 
 def test_code_in_a_checkpoint_is_never_run(folder: RunFolder) -> None:
     target = folder.path / "made_by_the_pickle"
-    folder.save_checkpoint("last", {"w": Malicious(target)})
+    folder.checkpoints.save_last({"w": Malicious(target)})
     with pytest.raises(RunError, match="cannot be loaded as plain data") as error:
         folder.load_checkpoint("last")
     assert "\n" not in str(error.value)
@@ -173,9 +173,9 @@ def test_a_missing_checkpoint_is_told(folder: RunFolder) -> None:
 def test_a_disk_that_fills_up_leaves_the_run_readable(small_disk: Path) -> None:
     folder = RunFolder.create(small_disk / "run")
     folder.start(CONFIG, [], {})
-    folder.save_checkpoint("last", {"epoch": 1})
+    folder.checkpoints.save_last({"epoch": 1})
     with pytest.raises(RunError, match=r"last\.pt: No space left on device"):
-        folder.save_checkpoint("last", {"epoch": 2, "w": torch.zeros(100_000)})
+        folder.checkpoints.save_last({"epoch": 2, "w": torch.zeros(100_000)})
     folder.update_results(status="failed")
     assert folder.load_checkpoint("last") == {"epoch": 1}
     assert folder.results()["status"] == "failed"
@@ -187,7 +187,7 @@ import torch
 from snnrun.run_folder import RunFolder
 folder = RunFolder.open(sys.argv[1])
 for epoch in range(1, 1_000_000):
-    folder.save_checkpoint("last", {"epoch": epoch, "w": torch.full((100_000,), float(epoch))})
+    folder.checkpoints.save_last({"epoch": epoch, "w": torch.full((100_000,), float(epoch))})
     folder.append_metrics({"epoch": epoch, "loss/train": epoch / 7})
     folder.update_results(epochs=epoch)
     if epoch == 1:
