@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from snnrun.config import Config, InitConfig, NeuronConfig, TauConfig
 from snnrun.data.batch import EventBatch
 from snnrun.data.binning import steps_in
+from snnrun.delays import Delays, DelaySettings
 from snnrun.engine.types import Engine, Layer, Readout
 from snnrun.init import SCHEMES, LayerFacts, readout_weights
 from snnrun.neurons import NEURONS, Neuron
@@ -36,14 +37,27 @@ class NetworkOutput:
 
 
 class SpikingLayer(nn.Module):
-    """Weights and neurons of one hidden layer. Parameters: weight (inputs, neurons), recurrent (neurons, neurons)."""
+    """Weights, delays and neurons of one hidden layer.
 
-    def __init__(self, weight: Tensor, recurrent: Tensor | None, neuron: Neuron, detach_recurrent: bool) -> None:
+    Parameters: weight (inputs, neurons), recurrent (neurons, neurons), and those of the delays, where there are any.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        recurrent: Tensor | None,
+        neuron: Neuron,
+        detach_recurrent: bool,
+        delays: Delays | None = None,
+        recurrent_delays: Delays | None = None,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
         self.recurrent = None if recurrent is None else nn.Parameter(recurrent)
         self.neuron = neuron
         self.detach_recurrent = detach_recurrent
+        self.delays = delays
+        self.recurrent_delays = recurrent_delays
 
     def tensors(self, surrogate: Surrogate) -> Layer:
         """What an engine needs of this layer, differentiable with respect to its parameters."""
@@ -54,6 +68,8 @@ class SpikingLayer(nn.Module):
             weight=self.weight,
             recurrent=self.recurrent,
             detach_recurrent=self.detach_recurrent,
+            delays=None if self.delays is None else self.delays(),
+            recurrent_delays=None if self.recurrent_delays is None else self.recurrent_delays(),
         )
 
 
@@ -99,10 +115,26 @@ class Network(nn.Module):
         return NetworkOutput(self.reduction(result.output), result.counts, result.spikes, result.active)
 
     def constrain(self) -> None:
-        """Bring trained constants of the neurons back into their ranges; call it after every step of the optimiser."""
+        """Bring trained constants and delays back into their ranges; call it after every step of the optimiser."""
         for layer in self.hidden:
             assert isinstance(layer, SpikingLayer)
             layer.neuron.constrain()
+        for delays in self.delays().values():
+            delays.constrain()
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Tell what changes with training that epoch `epoch`, counted from 1, of `epochs` begins."""
+        for delays in self.delays().values():
+            delays.begin_epoch(epoch, epochs)
+
+    def delays(self) -> dict[str, Delays]:
+        """The delays by the name of their layer, hidden1 or hidden1_recurrent; empty where there are none."""
+        named = {
+            f"{name}{part}": module
+            for name, layer in zip(self.layer_names(), self.hidden, strict=True)
+            for part, module in (("", layer.delays), ("_recurrent", layer.recurrent_delays))
+        }
+        return {name: module for name, module in named.items() if isinstance(module, Delays)}
 
     def summary(self) -> str:
         """Sizes, kinds and number of parameters in one line."""
@@ -115,10 +147,11 @@ class Network(nn.Module):
         return f"{' - '.join(parts)}, {sum(p.numel() for p in self.parameters()):,} parameters"
 
     def distributions(self) -> dict[str, Tensor]:
-        """Weights and time constants [ms] by the tags of their histograms, those of hidden layers and readout."""
-        found: dict[str, Tensor] = {}
+        """Weights, time constants and delays [ms] by the tags of their histograms, of hidden layers and readout."""
+        found = {f"delay_ms/{name}": delays.value.detach() for name, delays in self.delays().items()}
         for name, module in [*zip(self.layer_names(), self.hidden, strict=True), ("readout", self.readout)]:
-            found[f"weights/{name}"] = torch.cat([p.detach().flatten() for p in module.parameters() if p.dim() == 2])
+            weights = [p for p in (module.weight, getattr(module, "recurrent", None)) if isinstance(p, Tensor)]
+            found[f"weights/{name}"] = torch.cat([p.detach().flatten() for p in weights])
             for part, inner in module.named_modules():
                 if isinstance(inner, TimeConstant):
                     found[f"{part.rsplit('.', 1)[-1]}_ms/{name}"] = inner.tau.detach()
@@ -132,10 +165,10 @@ class Network(nn.Module):
 def build_network(config: Config, inputs: int, classes: int, generator: torch.Generator) -> Network:
     """The network that the config describes, for `inputs` channels and `classes` classes; weights from `generator`.
 
-    What is drawn for the neurons themselves comes from a stream of its own: networks that differ in their time
-    constants start with the same weights.
+    What is drawn for the neurons themselves and for delays comes from streams of their own: networks that differ in
+    their time constants or delays start with the same weights.
     """
-    of_neurons = stream(config.seed, "neurons")
+    of_neurons, of_delays = stream(config.seed, "neurons"), stream(config.seed, "delays")
     surrogate = build_surrogate(config)
     hidden: list[SpikingLayer] = []
     below = inputs
@@ -151,7 +184,9 @@ def build_network(config: Config, inputs: int, classes: int, generator: torch.Ge
             steps=steps_in(config.dataset.duration, config.dataset.dt),
         )
         weight, back = initial_weights(config.init, layer, generator)
-        hidden.append(SpikingLayer(weight, back, layer.neuron, config.neuron.detach_recurrent))
+        delays = build_delays(config, "feedforward", weight, of_delays)
+        late = build_delays(config, "recurrent", back, of_delays)
+        hidden.append(SpikingLayer(weight, back, layer.neuron, config.neuron.detach_recurrent, delays, late))
         below = size
     weight = readout_weights(below, classes, config.init.readout_scale, generator)
     readout = ReadoutLayer(weight, config.network.readout_tau_mem, config.network.readout_tau_syn, config.neuron.dt)
@@ -180,6 +215,24 @@ def build_neuron(config: NeuronConfig, neurons: int, generator: torch.Generator)
             maximum=keys.pop("tau_max"),
         )
     return NEURONS[config.name](neurons=neurons, generator=generator, **keys)
+
+
+def build_delays(config: Config, connections: str, weight: Tensor | None, generator: torch.Generator) -> Delays | None:
+    """Delays of the weights (senders, neurons) of one kind of connections; None where the config wants none."""
+    keys = config.network
+    if weight is None or keys.delays == "none" or keys.delayed not in (connections, "both"):
+        return None
+    settings = DelaySettings(
+        kind=keys.delays,
+        maximum=keys.max_delay,
+        dt=config.dataset.dt,
+        interpolation=keys.delay_interpolation,
+        sigma=keys.delay_sigma,
+        shrink=keys.delay_shrink,
+        round=keys.delay_round,
+        trained=config.optimizer.delay_lr > 0,
+    )
+    return Delays(weight.shape[0], weight.shape[1], settings, generator)
 
 
 def build_surrogate(config: Config) -> Surrogate:

@@ -1,6 +1,6 @@
 """Optimisers and learning-rate schedules, all torch's own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,15 +12,19 @@ from snnrun.config.schema import AdamConfig, OptimizerConfig, SgdConfig
 ADAMS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "adamw": torch.optim.AdamW}
 
 
-def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser that the config names, over `parameters`.
+def build_optimizer(
+    config: OptimizerConfig, parameters: Iterable[nn.Parameter], delays: Sequence[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """The optimiser that the config names, over `parameters`; those of them that are `delays` have their own rate.
 
     Only weights, which have two dimensions, decay: a time constant that shrinks would be another neuron.
     """
-    everything = list(parameters)
-    groups: list[dict[str, Any]] = [{"params": [p for p in everything if p.dim() == 2]}]
-    if constants := [p for p in everything if p.dim() != 2]:
+    others = [p for p in parameters if not any(p is delay for delay in delays)]
+    groups: list[dict[str, Any]] = [{"params": [p for p in others if p.dim() == 2]}]
+    if constants := [p for p in others if p.dim() != 2]:
         groups.append({"params": constants, "weight_decay": 0.0})
+    if learned := [p for p in delays if p.requires_grad]:
+        groups.append({"params": learned, "weight_decay": 0.0, "lr": config.delay_lr})
     if isinstance(config, SgdConfig):
         return torch.optim.SGD(groups, config.lr, config.momentum, weight_decay=config.weight_decay)
     assert isinstance(config, AdamConfig)
@@ -49,7 +53,8 @@ class Schedule:
                 self._torch = lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
             case "onecycle":
                 # The peak is the configured rate; torch starts at a 25th of it and ends near zero.
-                self._torch = lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=max(epochs * batches, 1))
+                peaks = [group["lr"] for group in optimizer.param_groups]
+                self._torch = lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=max(epochs * batches, 1))
             case "plateau":
                 self._torch = lr_scheduler.ReduceLROnPlateau(
                     optimizer, factor=config.schedule_gamma, patience=config.schedule_step

@@ -17,7 +17,7 @@ SCALARS = re.compile(
     r"loss/(train|valid|test)|accuracy/(train|valid|test|valid_best)|(rate_hz|silent|active|grad_norm|cosine)/\w+|lr"
     r"|time/(samples_per_s|epoch_s|data_share)|memory/peak_mb"
 )
-HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|weights)/\w+")
+HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|delay_ms|weights)/\w+")
 IMAGES = re.compile(r"raster/\w+|surrogate|confusion")
 NOT_VARIED = ("output_dir", "name", "tags", "beta")  # beta: surrogate.beta is what every run has, resolved
 CHARTS = {"loss": "loss/(train|valid)$", "accuracy": "accuracy/(train|valid)$"}

@@ -173,7 +173,8 @@ class Training:
         self.augment = numpy_stream(config.seed, "augment")
         rule = build_rule(config.learning, self._task(engine))
         compared = isinstance(config.learning, ComparedConfig) and config.learning.compare_to_bptt
-        optimizer = build_optimizer(config.optimizer, [*network.parameters(), *rule.parameters()])
+        delays = [delays.value for delays in network.delays().values()]
+        optimizer = build_optimizer(config.optimizer, [*network.parameters(), *rule.parameters()], delays)
         batches = math.ceil(len(data.train) / config.training.batch_size)
         self.learner = Learner(
             network=network,
@@ -243,6 +244,7 @@ class Training:
         while not self.standing.finished(self.config):
             self.epoch += 1
             reporter.begin_epoch(self.epoch)
+            self.network.begin_epoch(self.epoch, self.config.training.epochs)
             tally = train_epoch(self.learner, self.training_batches(), self.after_batch(reporter))
             valid = self.evaluate(self.valid)
             better = self.best.update(self.epoch, valid, self.network)

@@ -10,6 +10,7 @@ from snnrun.config.neurons import AdLifConfig, TauConfig
 from snnrun.config.schema import Config
 
 Rule = Callable[[Config], None]
+DELAYED_RULES = ("bptt",)  # the learning rules that carry spikes on their way from step to step
 
 
 def check_rules(config: Config) -> None:
@@ -105,6 +106,32 @@ def _area(config: Config) -> None:
         raise ProblemError("surrogate.gamma", surrogate.gamma, text)
 
 
+def _delays(config: Config) -> None:
+    network, data = config.network, config.dataset
+    if network.delays == "none":
+        return
+    if not data.dt <= network.max_delay <= data.duration:
+        text = f"must be from dataset.dt={data.dt}, one bin, to dataset.duration={data.duration}, a sample (all in ms)"
+        raise ProblemError("network.max_delay", network.max_delay, text)
+    if network.delayed != "feedforward" and not _any_recurrent(config):
+        text = "needs recurrent layers; choose network.recurrent=true or network.delayed=feedforward"
+        raise ProblemError("network.delayed", network.delayed, text)
+    if config.learning.name not in DELAYED_RULES:
+        text = f"has no gradient for delays with learning={config.learning.name}; learning={_words(DELAYED_RULES)} does"
+        raise ProblemError("network.delays", network.delays, text)
+    if network.delay_sigma is not None and network.delay_sigma[0] < network.delay_sigma[1]:
+        raise ProblemError("network.delay_sigma", network.delay_sigma, "must shrink, the larger number first")
+
+
+def _any_recurrent(config: Config) -> bool:
+    given = config.network.recurrent
+    return given if isinstance(given, bool) else any(given)
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return " or ".join(names)
+
+
 def _dale(config: Config) -> None:
     if not isinstance(config.init, DaleConfig):
         return
@@ -197,6 +224,7 @@ RULES: list[Rule] = [
     _dale,
     _target_rate,
     _recurrent,
+    _delays,
     _bins,
     _validation,
     _folds,

@@ -106,7 +106,7 @@ class DatasetConfig:
 @OPTIONS["network"].register("feedforward")
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """Hidden layers and readout; `readout_tau_syn` 0 is a readout without a synapse."""
+    """Hidden layers and readout; `readout_tau_syn` 0 is a readout without a synapse. Delays are in ms."""
 
     name: str
     hidden: Annotated[tuple[Count, ...], Filled()]
@@ -114,6 +114,13 @@ class NetworkConfig:
     readout: Literal["max", "mean", "last"]
     readout_tau_mem: Positive
     readout_tau_syn: NonNegative
+    delays: Literal["none", "axonal", "synaptic"]
+    delayed: Literal["feedforward", "recurrent", "both"]
+    max_delay: Positive
+    delay_interpolation: Literal["gaussian", "linear"]
+    delay_sigma: tuple[Positive, Positive] | None
+    delay_shrink: Annotated[float, Bounds(at_least=0, at_most=1)]
+    delay_round: bool
 
 
 @OPTIONS["learning"].register("bptt")
@@ -131,6 +138,7 @@ class OptimizerConfig:
 
     name: str
     lr: Positive
+    delay_lr: NonNegative
     weight_decay: NonNegative
     schedule: Literal["none", "step", "exponential", "cosine", "onecycle", "plateau"]
     schedule_step: Count

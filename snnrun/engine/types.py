@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from snnrun.data.batch import EventBatch
@@ -17,10 +18,32 @@ from snnrun.surrogates import Surrogate
 
 
 @dataclass(frozen=True)
+class Arrivals:
+    """When spikes arrive that are on their way for a while: I_j[t] = sum_i W_ij sum_r share_ijr x_i[t - start_ij - r].
+
+    Attributes:
+        start: (senders, neurons) int64, steps to the first bin; (senders, 1) where all connections of a sender agree.
+        share: (senders, neurons or 1, bins), what part arrives in which bin, differentiable.
+        lags: start + bins <= lags.
+    """
+
+    start: Tensor
+    share: Tensor
+    lags: int
+
+    def dense(self) -> Tensor:
+        """The shares by lag, (lags, senders, neurons or 1)."""
+        lag = self.start.unsqueeze(-1) + torch.arange(self.share.shape[-1], device=self.start.device)
+        empty = self.share.new_zeros(*self.start.shape, self.lags)
+        return empty.scatter(2, lag, self.share).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
 class Layer:
     """The tensors and equations of one spiking layer.
 
-    I[t] = x[t] weight + S[t-1] recurrent, where x[t] are the spikes that enter; then one step of the neuron.
+    I[t] = x[t] weight + S[t-1] recurrent, where x[t] are the spikes that enter; then one step of the neuron. Delays
+    come on top: a recurrent spike without one is a step late already.
 
     Attributes:
         neuron: the model, for its equations; its own parameters are not read, `constants` are.
@@ -30,6 +53,8 @@ class Layer:
         recurrent: (neurons, neurons), row = sending neuron; None for a feed-forward layer.
         detach_recurrent: True keeps the gradient from flowing through the recurrent spikes (not through the weights).
         initial_state: state before the first step, each (batch, neurons); None is all zero. No spikes precede it.
+        delays: when the spikes that enter arrive; None is at once.
+        recurrent_delays: when recurrent spikes arrive; None is one step later.
     """
 
     neuron: Neuron
@@ -39,6 +64,8 @@ class Layer:
     recurrent: Tensor | None = None
     detach_recurrent: bool = False
     initial_state: tuple[Tensor, ...] | None = None
+    delays: Arrivals | None = None
+    recurrent_delays: Arrivals | None = None
 
     @property
     def size(self) -> int:

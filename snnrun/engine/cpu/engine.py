@@ -62,6 +62,8 @@ class CpuEngine:
     def unsupported(self, layers: Sequence[Layer]) -> str | None:
         """See `Engine.unsupported`."""
         for layer in layers:
+            if layer.delays is not None or layer.recurrent_delays is not None:
+                return "it has no delays"
             if layer.neuron.name not in EQUATIONS:
                 return f"neuron {layer.neuron.name} has no fused equations"
             if curve_of(layer.surrogate) is None:

@@ -80,6 +80,8 @@ class TritonEngine:
         from snnrun.engine.triton.models import MODELS
 
         for layer in layers:
+            if layer.delays is not None or layer.recurrent_delays is not None:
+                return "it has no delays"
             if type(layer.neuron) not in MODELS:
                 return f"neuron {layer.neuron.name} has no fused equations"
             if layer.surrogate.name not in SHAPES:
