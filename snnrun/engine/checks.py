@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from snnrun.data.batch import EventBatch
-from snnrun.engine.types import Layer, Readout
+from snnrun.engine.types import Arrivals, Layer, Readout
 from snnrun.errors import UserError
 from snnrun.neurons.base import Neuron
 
@@ -112,6 +112,24 @@ def _check_layer(name: str, layer: Layer, below: int | None) -> None:
         _check_shape(f"weight of {name}", layer.weight, (len(layer.weight) if below is None else below, neurons))
     if layer.recurrent is not None:
         _check_shape(f"recurrent weight of {name}", layer.recurrent, (neurons, neurons))
+    _check_arrivals(f"delays of {name}", layer.delays, layer.weight)
+    _check_arrivals(f"recurrent delays of {name}", layer.recurrent_delays, layer.recurrent)
+
+
+def _check_arrivals(name: str, arrivals: Arrivals | None, weight: Tensor | None) -> None:
+    if arrivals is None:
+        return
+    if weight is None:
+        raise UserError(f"{name}: there are no such weights")
+    senders, neurons = weight.shape
+    columns = 1 if arrivals.start.shape[-1] == 1 else neurons
+    _check_shape(f"start of the {name}", arrivals.start, (senders, columns))
+    _check_shape(f"share of the {name}", arrivals.share, (senders, columns, arrivals.share.shape[-1]))
+    if arrivals.start.dtype != torch.int64:
+        raise UserError(f"start of the {name} is {_name(arrivals.start.dtype)}; must be int64")
+    lowest, highest = (int(bound) for bound in torch.aminmax(arrivals.start))
+    if lowest < 0 or highest + arrivals.share.shape[-1] > arrivals.lags:
+        raise UserError(f"{name} start at {lowest} to {highest} steps; must be from 0 to {arrivals.lags} less the bins")
 
 
 def _check_states(batch: int, layers: Sequence[Layer]) -> None:
@@ -126,6 +144,9 @@ def _check_states(batch: int, layers: Sequence[Layer]) -> None:
 def _tensors(layers: Sequence[Layer], readout: Readout | None) -> Iterator[tuple[str, Tensor]]:
     for number, layer in enumerate(layers, 1):
         named = [("weight", layer.weight), ("recurrent weight", layer.recurrent)]
+        named += [
+            ("share of the delays", late.share) for late in (layer.delays, layer.recurrent_delays) if late is not None
+        ]
         named += [("constant", constant) for constant in layer.constants]
         named += [("initial state", state) for state in layer.initial_state or ()]
         yield from ((f"{name} of layer {number}", tensor) for name, tensor in named if tensor is not None)

@@ -9,7 +9,8 @@ Spikes are lists of indices. Products with recurrent weights in the backward pas
     scan        a batch cut into blocks, run on threads        blocks      the cut, the threads
     forward, backward                   the loops over time    rows        the loops over neurons, for any model
     neurons/    step and adjoint of every model                derivatives surrogate derivatives
-    products    sums over events, matrix products              simd        vector instructions
+    products    sums over events, matrix products              late        delayed connections
+    simd, simd_late                     vector instructions
     layout      where weights lie in memory                    compile     numba, and its cache on disk
 """
 

@@ -14,9 +14,19 @@ import numpy as np
 from snnrun.engine.cpu.compile import inner_function, kernel, row_function
 from snnrun.engine.cpu.derivatives import cut_row, derivative_row
 from snnrun.engine.cpu.forward import copy_row, scale_row, set_spikes
+from snnrun.engine.cpu.late import (
+    add_spike_gradients,
+    collect_all,
+    put_step,
+    rows_of_sample,
+    send_all,
+    take_step,
+    turn_back,
+)
 from snnrun.engine.cpu.layout import matrix, rules_of
 from snnrun.engine.cpu.products import add_outer, add_rows, mark, multiply, multiply_marked
 from snnrun.engine.cpu.rows import RowLoops
+from snnrun.engine.cpu.simd import PANEL_BYTES
 
 # A product at single places costs this many times a place of the dense product, measured at 200 neurons.
 MARKED_COST = 3
@@ -88,19 +98,21 @@ def decay_gradients(  # type: ignore[no-untyped-def]
                 target[1, n] += grad_f * f[t - first, n]
 
 
-def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
-    """Make the backward scan for a neuron model with so many state variables."""
+def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
+    """Make the backward scan for a neuron model with so many state variables, `late` with delays."""
     advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
     retreat, retreat_constants = loops.retreat, loops.retreat_constants
 
     @inner_function
     def recompute(  # type: ignore[no-untyped-def]
         layer, flat, pointer, unit, start, current, fired_pointer, fired, steps, first, last, checkpoint, keep,
-        path, s, drive, x,
+        path, s, drive, x, offsets, pitch, span, pending, kept,
     ):  # fmt: skip
         """Run the steps first <= t < last again: x (steps, samples, width), and the states `path` if `keep` is 1.
 
-        path[k] (states, samples, width) is the state before step first + k; if not kept, all are path[0].
+        path[k] (states, samples, width) is the state before step first + k; if not kept, all are path[0]. With delays
+        the currents are `kept` (samples, steps, width), or, where that is empty, the spikes of the `span` steps before
+        are sent again, as some of them arrive in these.
         """
         width, samples = layer.width, checkpoint.shape[1]
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
@@ -111,18 +123,38 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
         for m in range(samples):
             path[0, :, m] = checkpoint[:, m]
             s[:] = zero
+            if late and layer.late and kept.size == 0:
+                # Step `first` is at the place `span` of every row.
+                pending[: layer.neurons * pitch] = zero
+                back = min(span, first)
+                if layer.taps > 0:
+                    send_all(
+                        pending, span, flat, layer.weight, offsets, layer.offsets, layer.inputs, layer.neurons, width,
+                        layer.taps, pointer, unit, start + m * steps + first, -back, last - first,
+                    )  # fmt: skip
+                if layer.recurrent_taps > 0:
+                    send_all(
+                        pending, span + 1, flat, layer.recurrent, offsets, layer.recurrent_offsets, layer.senders,
+                        layer.neurons, width, layer.recurrent_taps, fired_pointer, fired, m * steps + first, -back,
+                        last - first,
+                    )  # fmt: skip
             for k in range(last - first):
                 at = m * steps + first + k
                 before = after = fired_pointer[at]
                 if first + k > 0:
                     before = fired_pointer[at - 1]
                 drive[:] = zero
-                if layer.inputs > 0:
-                    add_rows(drive, weight, unit, pointer[start + at], pointer[start + at + 1])
-                elif current.size > 0:
-                    copy_row(drive, current[m, first + k])
-                if layer.senders > 0:
-                    add_rows(drive, recurrent, fired, before, after)
+                if late and kept.size > 0:
+                    copy_row(drive, kept[m, first + k])
+                else:
+                    if layer.inputs > 0 and layer.taps == 0:
+                        add_rows(drive, weight, unit, pointer[start + at], pointer[start + at + 1])
+                    elif layer.inputs == 0 and current.size > 0:
+                        copy_row(drive, current[m, first + k])
+                    if layer.senders > 0 and layer.recurrent_taps == 0:
+                        add_rows(drive, recurrent, fired, before, after)
+                    if late and layer.late:
+                        take_step(drive, pending, pitch, layer.neurons, span + k)
                 set_spikes(s, fired, before, after, layer.one)
                 advance(constants, rules, rows(path[k * keep], m), rows(path[(k + 1) * keep], m), s, drive, x[k, m])
                 set_spikes(s, fired, before, after, zero)
@@ -158,12 +190,14 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
     @inner_function
     def chunk(  # type: ignore[no-untyped-def]
         layer, flat, panels, fired_pointer, fired, steps, first, last, path, keep, x, above, above_start, depth,
-        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, marks, grads,
+        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, marks, grads, upper, ahead_above, ahead,
+        offsets, pitch, lanes, total,
     ):  # fmt: skip
         """Go back through the steps of a chunk: grad_current[k] for k < steps of the chunk; returns the active places.
 
         grad_current[last - first] is that of the next chunk's first step; `grad_state` and `grad_s_later` (the
-        gradient of the spikes through the next step of their own neuron) carry from chunk to chunk.
+        gradient of the spikes through the next step of their own neuron) carry from chunk to chunk. With delays in
+        the layer above, `upper` is its record and `depth` 0; `ahead_above` and `ahead` are as in `late`.
         """
         width, samples = layer.width, grad_s_later.shape[0]
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
@@ -181,6 +215,16 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
             spike_gradients(
                 layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], h, marks, left, samples, grad_s
             )
+            if late and upper.taps > 0:
+                add_spike_gradients(
+                    grad_s[:samples], ahead_above, k, lanes, offsets, upper.offsets, flat, upper.weight, layer.neurons,
+                    upper.neurons, upper.width, upper.taps, total,
+                )  # fmt: skip
+            if late and layer.send_late:
+                add_spike_gradients(
+                    grad_s[:samples], ahead, k + 1, lanes, offsets, layer.recurrent_offsets, flat, layer.recurrent,
+                    layer.neurons, layer.neurons, width, layer.recurrent_taps, total,
+                )  # fmt: skip
             for m in range(samples):
                 if grad_counts.size > 0:
                     add_row(grad_s[m], grad_counts[m, layer.below : layer.below + width])
@@ -201,13 +245,15 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
                 else:
                     retreat(constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m])
                 set_spikes(s, fired, before, after, zero)
+            if late and layer.late:
+                put_step(ahead, pitch, lanes, k, grad_current[k], samples, layer.neurons)
         return active
 
-    @kernel(f"backward-{name}")
+    @kernel(f"backward-{name}-late" if late else f"backward-{name}")
     def scan(  # type: ignore[no-untyped-def]
         table, readout, flat, panels, pointer, unit, start, current, fired_pointer, fired, interval, checkpoints,
         readout_checkpoints, output, grad_output, grad_counts, samples, padded_samples, work, grads, grad_inputs,
-        grad_initial, active,
+        grad_initial, active, offsets, pitch, span, nothing, kept_all,
     ):  # fmt: skip
         """Go back through a block of samples.
 
@@ -226,6 +272,10 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
             grad_inputs: (samples, steps, neurons) for the gradient of `current`, or empty.
             grad_initial: flat, (states, samples, width) of one layer after the other: the gradients of initial states.
             active: (layers,) gets the number of neuron-steps whose surrogate derivative is not cut.
+            offsets, pitch: as in the forward scan.
+            span: steps that a spike may take to its last bin.
+            nothing: one record of a layer without delays, which stands above the last layer.
+            kept_all: flat, (samples, steps, width) of one layer after the other: currents, kept or empty.
         """
         layers = len(table)
         steps = (fired_pointer.shape[1] - 1) // samples
@@ -262,6 +312,11 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
         for layer in table:
             largest = max(largest, layer.inputs)
         begin = np.empty(largest + 1, np.int64)
+        panel = PANEL_BYTES // work.itemsize
+        lanes = (samples + panel - 1) // panel * panel
+        pending = np.empty(widest * pitch, work.dtype)  # no place without delays: pitch is 0
+        ahead_all = np.zeros(total_width * pitch * lanes, work.dtype)
+        total = np.empty(widest * lanes, work.dtype)
         for c in range(chunks - 1, -1, -1):
             first, last = c * interval, min(steps, (c + 1) * interval)
             length = last - first
@@ -283,6 +338,7 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
                     first, samples, steps, padded_samples, drive, length, order, begin,
                 )  # fmt: skip
             own_flat = own_work
+            upper, ahead_above = nothing[0], ahead_all[:0]
             for number in range(layers - 1, -1, -1):
                 layer = table[number]
                 width, below = layer.width, layer.below
@@ -301,10 +357,16 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
                 entering, entered = (pointer, unit) if lowest else (fired_pointer[number - 1], fired)
                 begins = start if lowest else 0
                 own_fired = fired_pointer[number]
+                held = kept_all[samples * steps * below : samples * steps * (below + width)]
+                kept = held.reshape(samples, len(held) // (samples * width), width)
                 recompute(
                     layer, flat, entering, entered, begins, current, own_fired, fired, steps, first, last, checkpoint,
-                    keep, path, s_work[:width], drive_work[:width], x,
+                    keep, path, s_work[:width], drive_work[:width], x, offsets, pitch, span, pending, kept,
                 )  # fmt: skip
+                place = below * pitch * lanes
+                ahead = ahead_all[place : place + width * pitch * lanes]
+                if late and layer.late and c < chunks - 1:
+                    turn_back(ahead, pitch, lanes, layer.neurons, interval, span + 1)
                 own[length] = later[padded_samples * below : padded_samples * (below + width)].reshape(
                     padded_samples, width
                 )
@@ -314,20 +376,36 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
                     layer, flat, panels, own_fired, fired, steps, first, last, path, keep, x, above, above_start, depth,
                     grad_counts, grad_state, carried_s[samples * below : samples * (below + width)].reshape(
                         samples, width
-                    ), own, h, grad_s, s_work[:width], marks, grads,
+                    ), own, h, grad_s, s_work[:width], marks, grads, upper, ahead_above, ahead, offsets, pitch, lanes,
+                    total,
                 )  # fmt: skip
                 later[padded_samples * below : padded_samples * (below + width)] = own[0].reshape(-1)
                 table_rows = own.reshape((interval + 1) * padded_samples, width)
-                if layer.inputs > 0:
+                if late and layer.late:
+                    begin_own = begins + first
+                    for m in range(samples):
+                        rows_of_sample(pending, ahead, pitch, lanes, layer.neurons, m, length + span + 1)
+                        if layer.taps > 0:
+                            collect_all(
+                                pending, 0, grads, layer.weight, offsets, layer.offsets, layer.inputs, layer.neurons,
+                                width, layer.taps, entering, entered, begin_own + m * steps, 0, length,
+                            )  # fmt: skip
+                        if layer.recurrent_taps > 0:
+                            collect_all(
+                                pending, 1, grads, layer.recurrent, offsets, layer.recurrent_offsets, layer.senders,
+                                layer.neurons, width, layer.recurrent_taps, own_fired, fired, m * steps + first, 0,
+                                length,
+                            )  # fmt: skip
+                if layer.inputs > 0 and layer.taps == 0:
                     order = add_outer(
                         matrix(grads, layer.weight, layer.inputs, width), entering, entered, begins + first,
                         samples, steps, padded_samples, table_rows, length, order, begin,
                     )  # fmt: skip
-                elif grad_inputs.size > 0:
+                elif layer.inputs == 0 and grad_inputs.size > 0:
                     for m in range(samples):
                         for k in range(length):
                             copy_row(grad_inputs[m, first + k], own[k, m, : layer.neurons])
-                if layer.senders > 0:
+                if layer.senders > 0 and layer.recurrent_taps == 0:
                     # The spikes of one step earlier entered; none came before the first step.
                     skipped = 1 if first == 0 else 0
                     order = add_outer(
@@ -335,7 +413,8 @@ def layer_retreat(name: str, loops: RowLoops, states: int) -> Any:
                         samples, steps, padded_samples, table_rows[skipped * padded_samples :], length - skipped,
                         order, begin,
                     )  # fmt: skip
-                depth, stride, above_start = layer.neurons, width, layer.weight
+                depth, stride, above_start = 0 if layer.taps > 0 else layer.neurons, width, layer.weight
+                upper, ahead_above = layer, ahead
                 own_flat, above_flat = above_flat, own_flat
 
     return scan

@@ -1,7 +1,7 @@
 """The CPU engine: the scan over time by events, in compiled loops."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from snnrun.engine.cpu.derivatives import curve_of
 from snnrun.engine.cpu.layout import Array, layout_of, tensors_of
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.scan import Inputs, Scan, to_tensor
+from snnrun.engine.reference import current_of
 from snnrun.engine.types import Layer, Readout, ScanResult
 
 TAKES = Takes(
@@ -43,8 +44,8 @@ class CpuEngine:
         check_stack(layers, readout, TAKES)
         check_inputs(inputs, layers, TAKES)
         if isinstance(inputs, Tensor) and layers[0].weight is not None:
-            inputs = inputs @ layers[0].weight
-            layers = [_with_current(layers[0]), *layers[1:]]
+            inputs = current_of(inputs, layers[0])
+            layers = [replace(layers[0], weight=None, delays=None), *layers[1:]]
         current = inputs if isinstance(inputs, Tensor) else None
         tensors = [current, *tensors_of(layers, readout)]
         tensors += [None if layer.initial_state is None else torch.stack(layer.initial_state) for layer in layers]
@@ -62,8 +63,6 @@ class CpuEngine:
     def unsupported(self, layers: Sequence[Layer]) -> str | None:
         """See `Engine.unsupported`."""
         for layer in layers:
-            if layer.delays is not None or layer.recurrent_delays is not None:
-                return "it has no delays"
             if layer.neuron.name not in EQUATIONS:
                 return f"neuron {layer.neuron.name} has no fused equations"
             if curve_of(layer.surrogate) is None:
@@ -71,13 +70,6 @@ class CpuEngine:
         if len({layer.neuron.name for layer in layers}) > 1:
             return "its layers are of different neuron models"
         return None
-
-
-def _with_current(layer: Layer) -> Layer:
-    return Layer(
-        layer.neuron, layer.constants, layer.surrogate, None, layer.recurrent, layer.detach_recurrent,
-        layer.initial_state,
-    )  # fmt: skip
 
 
 def _prepare(inputs: EventBatch | Tensor, layers: Sequence[Layer], readout: Readout | None, keep: bool) -> Scan:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.engine.cpu.compile import inner_function, kernel, row_function
+from snnrun.engine.cpu.late import send, send_all, take_step, turn
 from snnrun.engine.cpu.layout import matrix, rules_of
 from snnrun.engine.cpu.products import add_rows
 from snnrun.engine.cpu.rows import RowLoops
@@ -38,14 +39,14 @@ def append_spikes(x, fired, used):  # type: ignore[no-untyped-def]
     return used
 
 
-def layer_scan(name: str, loops: RowLoops) -> Any:
-    """Make the forward scan for a neuron model."""
+def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
+    """Make the forward scan for a neuron model, `late` with delays."""
     advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
 
-    @kernel(f"forward-{name}")
+    @kernel(f"forward-{name}-late" if late else f"forward-{name}")
     def scan(  # type: ignore[no-untyped-def]
         layer, flat, pointer, unit, start, current, initial, interval, checkpoints, work,
-        fired_pointer, fired, counts, sample,
+        fired_pointer, fired, counts, sample, offsets, pitch, pending, kept,
     ):  # fmt: skip
         """Scan the samples from `sample` on.
 
@@ -60,6 +61,9 @@ def layer_scan(name: str, loops: RowLoops) -> Any:
             work: (states + 3, width).
             fired_pointer, fired: the spikes, laid out as the events are.
             counts: (samples, neurons), spikes of every neuron.
+            offsets: for every delayed connection the place in `pending` of the first bin of a spike at step 0.
+            pitch, pending: see `snnrun.engine.cpu.late`; (neurons, pitch), flat.
+            kept: (samples, steps, width), or empty: gets the currents of a layer with delays.
 
         Returns:
             The sample for which `fired` may be too short (to be called again with a longer one), or all samples.
@@ -83,17 +87,32 @@ def layer_scan(name: str, loops: RowLoops) -> Any:
             if initial.size > 0:
                 state[:, 0] = initial[:, m]
             last_used = used
+            if late:
+                pending[:] = zero
             for t in range(steps):
-                if checkpoints.size > 0 and t % interval == 0:
+                k = t % interval
+                if late and layer.late and k == 0:
+                    if t > 0:
+                        turn(pending, pitch, neurons, interval)
+                    if layer.taps > 0:
+                        send_all(
+                            pending, 0, flat, layer.weight, offsets, layer.offsets, layer.inputs, neurons, width,
+                            layer.taps, pointer, unit, start + m * steps + t, 0, min(interval, steps - t),
+                        )  # fmt: skip
+                if checkpoints.size > 0 and k == 0:
                     checkpoints[t // interval, :, m] = state[:, 0]
                 drive[:] = zero
-                if layer.inputs > 0:
+                if layer.inputs > 0 and layer.taps == 0:
                     at = start + m * steps + t
                     add_rows(drive, weight, unit, pointer[at], pointer[at + 1])
-                elif current.size > 0:
+                elif layer.inputs == 0 and current.size > 0:
                     copy_row(drive, current[m, t])
-                if layer.senders > 0:
+                if layer.senders > 0 and layer.recurrent_taps == 0:
                     add_rows(drive, recurrent, fired, last_used, used)
+                if late and layer.late:
+                    take_step(drive, pending, pitch, neurons, k)
+                if late and kept.size > 0:
+                    copy_row(kept[m, t], drive)
                 old = rows(state, 0)
                 advance(constants, rules, old, old, s, drive, x)
                 set_spikes(s, fired, last_used, used, zero)
@@ -103,6 +122,13 @@ def layer_scan(name: str, loops: RowLoops) -> Any:
                 for q in range(last_used, used):
                     counts[m, fired[q]] += layer.one
                 fired_pointer[m * steps + t + 1] = used
+                if late and layer.recurrent_taps > 0:
+                    for q in range(last_used, used):
+                        own, taps = fired[q] * width, layer.recurrent_taps
+                        send(
+                            pending, (k + 1,), flat, layer.recurrent + own * taps, offsets,
+                            layer.recurrent_offsets + own, neurons, taps,
+                        )  # fmt: skip
         return samples
 
     return scan

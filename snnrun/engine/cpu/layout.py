@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from snnrun.engine.cpu.compile import inner_function
 from snnrun.engine.cpu.derivatives import curve_of
+from snnrun.engine.cpu.late import padded_taps
 from snnrun.engine.cpu.neurons import EQUATIONS, Rules
 from snnrun.engine.cpu.simd import LANES, PANEL_BYTES
-from snnrun.engine.types import Layer, Readout
+from snnrun.engine.types import Arrivals, Layer, Readout
 
 Array = NDArray[np.generic]
 
@@ -28,13 +30,16 @@ def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
     current enters. senders: rows of the recurrent weights, 0 if there are none. weight, recurrent, constants: where
     they begin in the flat array. below: sum of the widths of the layers below. recurrent_panels, above_panels: where
     the packed transposed weights begin through which this layer's spikes act. send_back: whether the gradient flows
-    through recurrent spikes. carries: whether it flows from a
-    step to the spikes before it within a neuron. trained: whether a constant needs a gradient. curve ... threshold: the
-    surrogate.
+    through recurrent spikes that are not delayed. carries: whether it flows from a step to the spikes before it within
+    a neuron. trained: whether a constant needs a gradient. taps, recurrent_taps: bins in which a delayed spike arrives,
+    0 without delays; each weight then is that many numbers. offsets, recurrent_offsets: where the delays begin. late:
+    whether any is delayed. send_late: whether the gradient flows through delayed recurrent spikes. curve ... threshold:
+    the surrogate.
     """
     whole = [
         "neurons", "width", "inputs", "senders", "constant_rows", "weight", "recurrent", "constants", "below",
-        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "curve",
+        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "taps", "recurrent_taps", "offsets",
+        "recurrent_offsets", "late", "send_late", "curve",
     ]  # fmt: skip
     broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold"]
     return np.dtype([(name, np.int64) for name in whole] + [(name, real) for name in broken], align=True)
@@ -88,6 +93,8 @@ class Layout:
         places: for each layer those of weight, recurrent, constants; at last readout weight and decays. None: absent.
         size: length of the flat array.
         panels: length of the array of packed transposed weights.
+        delays: steps to the first bin of every delayed connection, (senders, width) of one matrix after the other.
+        span: steps that a spike may take to its last bin; 0 without delays.
     """
 
     table: NDArray[np.void]
@@ -95,6 +102,8 @@ class Layout:
     places: list[Place | None]
     size: int
     panels: int
+    delays: list[NDArray[np.int32]]
+    span: int
 
     @property
     def real(self) -> np.dtype[np.generic]:
@@ -118,8 +127,9 @@ class Layout:
         """The transposed weights in panels (columns / panel, depth, panel), as `products.multiply` takes them."""
         packed = np.empty(self.panels, self.real)
         for k, layer in enumerate(self.table):
-            own = self.places[3 * k + 1]
-            above = self.places[3 * k + 3]
+            own = self.places[3 * k + 1] if layer["recurrent_taps"] == 0 else None
+            delayed_above = k + 1 < len(self.table) and self.table[k + 1]["taps"] > 0
+            above = None if delayed_above else self.places[3 * k + 3]
             for place, start in ((own, layer["recurrent_panels"]), (above, layer["above_panels"])):
                 if place is not None:
                     self._pack_one(place, flat, packed, int(start), int(layer["width"]))
@@ -139,13 +149,26 @@ def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
     real = np.dtype(str(layers[0].constants[0].dtype).removeprefix("torch."))
     table = np.zeros(len(layers), layer_type(real))
     places: list[Place | None] = []
-    size = panels = below = 0
+    delays: list[NDArray[np.int32]] = []
+    size = panels = below = span = offsets = 0
 
     def put(rows: int, columns: int, width: int) -> Place:
         nonlocal size
         places.append(Place(size, rows, columns, width))
         size += rows * width
         return places[-1]  # type: ignore[return-value]
+
+    def taps_of(arrivals: Arrivals | None, neurons: int, width: int) -> int:
+        nonlocal span, offsets
+        if arrivals is None:
+            return 0
+        bins = arrivals.share.shape[-1]
+        start = np.zeros((len(arrivals.start), width), np.int32)
+        start[:, :neurons] = arrivals.start.numpy()
+        delays.append(start)
+        offsets += start.size
+        span = max(span, arrivals.lags + padded_taps(bins) - bins + 1)
+        return padded_taps(bins)
 
     for k, layer in enumerate(layers):
         record = table[k]
@@ -155,19 +178,24 @@ def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
         if layer.weight is None:
             places.append(None)
         else:
-            record["inputs"] = len(layer.weight)
-            record["weight"] = put(len(layer.weight), neurons, width).start
+            record["inputs"], record["offsets"] = len(layer.weight), offsets
+            record["taps"] = taps = taps_of(layer.delays, neurons, width)
+            record["weight"] = put(len(layer.weight), neurons * max(taps, 1), width * max(taps, 1)).start
         if layer.recurrent is None:
             places.append(None)
         else:
-            record["senders"] = neurons
-            record["recurrent"] = put(neurons, neurons, width).start
+            record["senders"], record["recurrent_offsets"] = neurons, offsets
+            record["recurrent_taps"] = taps = taps_of(layer.recurrent_delays, neurons, width)
+            record["recurrent"] = put(neurons, neurons * max(taps, 1), width * max(taps, 1)).start
             record["recurrent_panels"], panels = panels, panels + width * neurons
         record["constant_rows"] = len(layer.constants)
         record["constants"] = put(len(layer.constants), neurons, width).start
         depth = layers[k + 1].size if k + 1 < len(layers) else 0 if readout is None else readout.weight.shape[1]
         record["above_panels"], panels = panels, panels + width * depth
-        record["send_back"] = layer.recurrent is not None and not layer.detach_recurrent
+        back = layer.recurrent is not None and not layer.detach_recurrent
+        record["send_late"] = back and record["recurrent_taps"] > 0
+        record["send_back"] = back and record["recurrent_taps"] == 0
+        record["late"] = record["taps"] > 0 or record["recurrent_taps"] > 0
         record["carries"] = not layer.neuron.detach_reset or EQUATIONS[layer.neuron.name].spikes_act
         record["trained"] = any(constant.requires_grad for constant in layer.constants)
         _set_numbers(record, layer)
@@ -181,7 +209,7 @@ def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
         record["weight"] = put(senders, outputs, width).start
         record["decays"] = put(2, outputs, width).start
         record["trained"] = readout.decay_mem.requires_grad or readout.decay_syn.requires_grad
-    return Layout(table, record, places, size, panels)
+    return Layout(table, record, places, size, panels, delays, span)
 
 
 def _set_numbers(record: np.void, layer: Layer) -> None:
@@ -199,7 +227,16 @@ def tensors_of(layers: Sequence[Layer], readout: Readout | None) -> list[Tensor 
     """The tensors of a stack in the order of `Layout.places`; constants and decays stacked to matrices."""
     tensors: list[Tensor | None] = []
     for layer in layers:
-        tensors += [layer.weight, layer.recurrent, torch.stack(layer.constants)]
+        weights = delayed(layer.weight, layer.delays), delayed(layer.recurrent, layer.recurrent_delays)
+        tensors += [*weights, torch.stack(layer.constants)]
     if readout is None:
         return [*tensors, None, None]
     return [*tensors, readout.weight, torch.stack((readout.decay_mem, readout.decay_syn))]
+
+
+def delayed(weight: Tensor | None, arrivals: Arrivals | None) -> Tensor | None:
+    """Weights (senders, neurons) as what arrives in each bin, (senders, neurons * taps); themselves without delays."""
+    if weight is None or arrivals is None:
+        return weight
+    bins = arrivals.share.shape[-1]
+    return functional.pad(weight.unsqueeze(-1) * arrivals.share, (0, padded_taps(bins) - bins)).flatten(1)

@@ -17,16 +17,18 @@ from snnrun.engine.cpu.layout import Array, Layout
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.rows import row_loops
 
+CURRENT_BYTES = 128_000_000
+
 Indices = NDArray[np.int64]
 Units = NDArray[np.int32]
 
 
 @cache
-def kernels(model: str) -> tuple[Any, Any]:
-    """The compiled forward and backward scan of a neuron model."""
+def kernels(model: str, late: bool) -> tuple[Any, Any]:
+    """The compiled forward and backward scan of a neuron model, `late` with delays."""
     equations = EQUATIONS[model]
     loops = row_loops(equations)
-    return layer_scan(model, loops), layer_retreat(model, loops, equations.states)
+    return layer_scan(model, loops, late), layer_retreat(model, loops, equations.states, late)
 
 
 def blank(shape: int | tuple[int, ...], real: np.dtype[np.generic]) -> Array:
@@ -64,6 +66,8 @@ class Scan:
         checkpoints: for each block the states before the first step of every chunk, flat, layer after layer.
         readout_checkpoints: for each block that of the readout, where its decays are trained.
         spikes: of each block.
+        currents: of each block (samples, steps, width) of one layer after the other, flat; empty where they are not
+            kept. Only with delays, where they cost more than with rows of weights, and only CURRENT_BYTES of them.
     """
 
     model: str
@@ -75,15 +79,28 @@ class Scan:
     checkpoints: dict[Block, Array] = field(default_factory=dict)
     readout_checkpoints: dict[Block, Array] = field(default_factory=dict)
     spikes: dict[Block, Spikes] = field(default_factory=dict)
+    currents: dict[Block, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         widest = int(self.layout.table["width"].max())
         self.states = EQUATIONS[self.model].states
         self.blocks = blocks_of(self.batch, widest)
-        self.interval = checkpoint_interval(
-            self.steps, self.blocks[0].padded_samples * widest * self.layout.real.itemsize
-        )
+        span = self.layout.span
+        usual = checkpoint_interval(self.steps, self.blocks[0].padded_samples * widest * self.layout.real.itemsize)
+        # With delays a chunk looks `span` steps beyond its end, and back where currents are not kept.
+        self.interval = min(self.steps, max(usual, 4 * span))
+        currents = self.batch * self.steps * self.layout.total_width * self.layout.real.itemsize
+        self.keep_currents = span > 0 and self.keep and currents <= CURRENT_BYTES
+        # Steps of a row of what is on its way, see `late`; no power of two, as rows then would share cache lines.
+        looks = span if self.keep_currents else 2 * span
+        self.pitch = 0 if span == 0 else (self.interval + looks + 1) // 16 * 16 + 24
+        self.offsets = np.concatenate([np.zeros(0, np.int32), *(self._offsets(start) for start in self.layout.delays)])
         self.chunks = -(-self.steps // self.interval)
+
+    def _offsets(self, start: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Places of the first bins in rows of time, for delays (senders, width) in steps; flat."""
+        rows = np.arange(start.shape[1], dtype=np.int32) * np.int32(self.pitch)
+        return (start + rows).reshape(-1)
 
     def forward(self, flat: Array, initial: Sequence[Array], output: Array, counts: Sequence[Array]) -> None:
         """Run all blocks.
@@ -99,11 +116,12 @@ class Scan:
     def _forward_block(
         self, block: Block, flat: Array, initial: Sequence[Array], output: Array, counts: Sequence[Array]
     ) -> None:
-        scan, _ = kernels(self.model)
+        scan, _ = kernels(self.model, self.layout.span > 0)
         samples, real, table = block.samples, self.layout.real, self.layout.table
         part = slice(block.first, block.last)
         checkpoints = blank(self.states * samples * self.chunks * self.layout.total_width * self.keep, real)
         pointers = np.zeros((len(table), samples * self.steps + 1), np.int64)
+        currents = blank(samples * self.steps * self.layout.total_width * self.keep_currents, real)
         lists: list[Units] = []
         pointer, unit, start = self.inputs.pointer, self.inputs.unit, block.first * self.steps
         for k, layer in enumerate(table):
@@ -113,11 +131,14 @@ class Scan:
             own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
             fired = np.empty(2 * self.steps * int(layer["neurons"]), np.int32)
             work = blank((self.states + 3, width), real)
+            pending = blank(int(layer["neurons"]) * self.pitch, real)
+            size, begin = samples * self.steps * width, samples * self.steps * int(layer["below"])
+            kept = currents[begin : begin + size].reshape(samples, -1, width)
             sample = 0
             while True:
                 sample = scan(
                     layer, flat, pointer, unit, start, self.inputs.current[part], initial[k][:, part], self.interval,
-                    own, work, pointers[k], fired, counts[k][part], sample,
+                    own, work, pointers[k], fired, counts[k][part], sample, self.offsets, self.pitch, pending, kept,
                 )  # fmt: skip
                 if sample == samples:
                     break
@@ -136,6 +157,7 @@ class Scan:
         for k in range(1, len(table)):
             pointers[k] += pointers[k - 1, -1]
         self.checkpoints[block] = checkpoints
+        self.currents[block] = currents
         self.spikes[block] = Spikes(pointers, np.concatenate(lists))
 
     def backward(
@@ -171,7 +193,7 @@ class Scan:
         self, block: Block, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array,
         grad_current: Array, grads: Array, active: Indices,
     ) -> Array:  # fmt: skip
-        _, scan = kernels(self.model)
+        _, scan = kernels(self.model, self.layout.span > 0)
         layout, part, spikes = self.layout, slice(block.first, block.last), self.spikes[block]
         size = work_size(layout.table, layout.readout, self.states, block.samples, block.padded_samples, self.interval)
         grad_initial = blank(self.states * block.samples * layout.total_width, layout.real)
@@ -181,7 +203,8 @@ class Scan:
             self.inputs.current[part], spikes.pointer, spikes.unit, self.interval, self.checkpoints[block],
             self.readout_checkpoints.get(block, empty), output[part], grad_output[part], grad_counts[part],
             block.samples, block.padded_samples, blank(size, layout.real), grads, grad_current[part], grad_initial,
-            active,
+            active, self.offsets, self.pitch, layout.span, np.zeros(1, layout.table.dtype),
+            self.currents[block],
         )  # fmt: skip
         return grad_initial
 

@@ -17,7 +17,7 @@ REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") 
 TILE_ROWS = 16 if REGISTER_BYTES == 64 else 4
 
 
-def _data(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
     """Pointer to the element `offset` of a contiguous array."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
@@ -43,9 +43,9 @@ def multiply_tile(typing_context, a, a_start, a_stride, b, b_start, c, c_start, 
     vectors = PANEL_BYTES // REGISTER_BYTES
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        a_row = _data(context, builder, signature.args[0], args[0], args[1])
-        b_row = _data(context, builder, signature.args[3], args[3], args[4])
-        c_row = _data(context, builder, signature.args[5], args[5], args[6])
+        a_row = pointer_to(context, builder, signature.args[0], args[0], args[1])
+        b_row = pointer_to(context, builder, signature.args[3], args[3], args[4])
+        c_row = pointer_to(context, builder, signature.args[5], args[5], args[6])
         a_stride, c_stride, depth, accumulate = args[2], args[7], args[8], args[9]
         number = lambda k: ir.Constant(depth.type, k)  # noqa: E731
         vector = ir.VectorType(context.get_value_type(element), lanes)
@@ -100,7 +100,7 @@ def positive_bits(typing_context, x, start):  # type: ignore[no-untyped-def]
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         vector = ir.VectorType(context.get_value_type(element), lanes)
-        place = builder.bitcast(_data(context, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
+        place = builder.bitcast(pointer_to(context, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
         values = builder.load(place, align=element.bitwidth // 8)
         positive = builder.fcmp_ordered(">", values, ir.Constant(vector, [0.0] * lanes))
         return builder.zext(builder.bitcast(positive, ir.IntType(lanes)), ir.IntType(64))
@@ -122,8 +122,8 @@ def dot(typing_context, a, a_start, b, b_start, panels):  # type: ignore[no-unty
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
         )
-        a_row = _data(context, builder, signature.args[0], args[0], args[1])
-        b_row = _data(context, builder, signature.args[2], args[2], args[3])
+        a_row = pointer_to(context, builder, signature.args[0], args[0], args[1])
+        b_row = pointer_to(context, builder, signature.args[2], args[2], args[3])
         total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * lanes))
         with cgutils.for_range(builder, args[4]) as loop:
             offset = builder.mul(loop.index, ir.Constant(loop.index.type, lanes))
