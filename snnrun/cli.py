@@ -28,6 +28,8 @@ class Verb:
 VERBS = {
     "train": Verb("train a network, or a whole sweep with -m", "snnrun.commands.train"),
     "data": Verb("list and make data sets", "snnrun.commands.data"),
+    "report": Verb("tables and figures over many runs", "snnrun.commands.report"),
+    "board": Verb("open TensorBoard on the runs", "snnrun.commands.board"),
     "bench": Verb("time one training step with each engine", "snnrun.commands.bench"),
     "completion": Verb("print the tab completion for bash or zsh", "snnrun.commands.completion"),
 }

@@ -7,7 +7,7 @@ renders it for the run folder and for TensorBoard alike. Colours are those of Ok
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,9 +34,15 @@ CURVE_POINTS = 2001
 
 def png(figure: Figure) -> bytes:
     """Render a figure as a PNG file."""
+    return render(figure, "png")
+
+
+def render(figure: Figure, kind: Literal["png", "svg", "pdf"]) -> bytes:
+    """Render a figure as a file of that kind; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure)  # saves as PNG without pyplot, whatever backend the user has set
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    FigureCanvasAgg(figure)  # saves without pyplot, whatever backend the user has set
+    dated = {"png": "Software", "svg": "Date", "pdf": "CreationDate"}[kind]
+    figure.savefig(buffer, format=kind, metadata={dated: None})
     return buffer.getvalue()
 
 
@@ -75,13 +81,13 @@ def raster(
         title: what the picture shows; the mean rate is added.
         rows: what a row is: "channel" or "neuron".
     """
-    figure, (axes,) = _axes(1, *RASTER_INCHES, fitted=False)
+    figure, (axes,) = panels(1, *RASTER_INCHES, fitted=False)
     figure.subplots_adjust(**RASTER_MARGINS)
     row_points = 0.75 * RASTER_INCHES[1] * POINTS_PER_INCH / channels
     size = float(np.clip(1.6 * row_points, 1.3, 9.0))  # longer than a row is high: most rows are empty at any time
     axes.plot(times, units, linestyle="none", marker="|", color="black", markersize=size, markeredgewidth=0.9)
     axes.set(xlim=(0, duration), ylim=(-0.5, channels - 0.5), xlabel="time [ms]", ylabel=rows)
-    axes.yaxis.set_major_locator(_whole_numbers())
+    axes.yaxis.set_major_locator(whole_numbers())
     rate_hz = len(times) / channels / (duration / 1000)
     _title(axes, f"{title} ({rate_hz:.1f} Hz per {rows})")
     return figure
@@ -96,7 +102,7 @@ def surrogate_curve(surrogate: "Surrogate") -> Figure:
 
     distance = torch.linspace(-1, 1, CURVE_POINTS, dtype=torch.float64)
     potential = (1 + distance).numpy()
-    figure, (left, right) = _axes(2, width=7, height=3.0)
+    figure, (left, right) = panels(2, width=7, height=3.0)
     derivative = surrogate.derivative(distance).numpy()
     left.plot(potential, derivative, color=BLUE)
     left.set(ylabel="surrogate derivative", ylim=(1.05 * min(derivative.min(), 0), 1.05 * surrogate.peak or 1))
@@ -121,7 +127,7 @@ def confusion(counts: NDArray[np.integer[Any]], classes: Sequence[str], title: s
     """
     number = len(classes)
     side = float(np.clip(0.27 * number, 3.0, 12.0))
-    figure, (axes,) = _axes(1, width=side + 2.0, height=side + 1.4)
+    figure, (axes,) = panels(1, width=side + 2.0, height=side + 1.4)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(number), classes, rotation=90)
@@ -143,14 +149,14 @@ def confusion(counts: NDArray[np.integer[Any]], classes: Sequence[str], title: s
 
 def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None = None) -> Figure:
     """Loss and accuracy of training and validation over the epochs, from the rows of metrics.csv."""
-    figure, (left, right) = _axes(2, width=7, height=3.0)
+    figure, (left, right) = panels(2, width=7, height=3.0)
     for axes, name, unit, scale in ((left, "loss", "cross-entropy [nat]", 1), (right, "accuracy", "accuracy [%]", 100)):
         for part, colour, marker in (("train", BLUE, "o"), ("valid", ORANGE, "s")):
             points = [(row["epoch"], scale * row[f"{name}/{part}"]) for row in rows if f"{name}/{part}" in row]
             if points:
                 axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=3, label=part)
         axes.set(xlabel="epoch", ylabel=unit, xlim=(0, max((row["epoch"] for row in rows), default=1) + 1))
-        axes.xaxis.set_major_locator(_whole_numbers())
+        axes.xaxis.set_major_locator(whole_numbers())
         if best_epoch is not None:
             axes.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best checkpoint")
     losses = [value for row in rows for tag, value in row.items() if tag.startswith("loss/") and math.isfinite(value)]
@@ -161,7 +167,7 @@ def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None 
     return figure
 
 
-def _axes(number: int, width: float, height: float, fitted: bool = True) -> "tuple[Figure, Sequence[Axes]]":
+def panels(number: int, width: float, height: float, fitted: bool = True) -> "tuple[Figure, Sequence[Axes]]":
     """A figure of `number` panels side by side, sizes in inches; `fitted`: the margins are made to fit."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if fitted else None)
     panels = figure.subplots(1, number, squeeze=False)[0]
@@ -173,7 +179,7 @@ def _axes(number: int, width: float, height: float, fitted: bool = True) -> "tup
     return figure, list(panels)
 
 
-def _whole_numbers() -> MaxNLocator:
+def whole_numbers() -> MaxNLocator:
     return MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from snnrun.cli import VERBS
+from snnrun.commands import board, report
 from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.line import Flag
@@ -84,6 +85,10 @@ def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
         return (*_of_config(start, before, BENCH_FLAGS), *_of_section(start))
     if verb == "data":
         return data_words(before) if before else ACTIONS
+    if verb == "report":
+        return [f"{key}=" for key in report.KEYS]
+    if verb == "board":
+        return [name for flag in board.FLAGS for name in (flag.name, *flag.aliases)]
     return SHELLS if verb == "completion" else ()
 
 

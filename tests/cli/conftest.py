@@ -1,6 +1,7 @@
 """Driving the installed command as a user does: in a process of its own, from a folder of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,3 +46,12 @@ def snnrun(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        port: int = listener.getsockname()[1]
+        return port
