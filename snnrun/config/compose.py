@@ -218,10 +218,10 @@ def _compose(
         lines.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
     try:
         return hydra_compose(config_name, lines, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_first_line(error, settings)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:  # in a file of the user's --config-dir
         raise UserError(f"--config-dir {config_dir}: {' '.join(str(error).split())}") from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(_first_line(error, settings)) from None
 
 
 def _forced(setting: Setting) -> str:
