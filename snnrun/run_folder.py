@@ -19,7 +19,7 @@ from snnrun.lock import Lock, is_locked
 if TYPE_CHECKING:
     import torch
 
-Status = Literal["running", "done", "interrupted", "failed"]
+Status = Literal["running", "done", "interrupted", "failed", "pruned"]  # pruned: ended early by a search
 Row = Mapping[str, float | int | None]
 RESULT_KEYS = frozenset(
     {"status", "accuracy", "loss", "rate_hz", "epochs", "best_epoch", "seconds"}

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,11 @@ from snnrun.resuming import FORMAT, Standing, already_done, check_data, check_ep
 from snnrun.run_folder import RunFolder
 from snnrun.seeding import global_states, numpy_stream, restore_global_states, seed_everything, stream
 
+Watch = Callable[[int, float], bool]  # (epoch, validation accuracy) -> whether to end the run early
 
-def run(config: Config, folder: Path, overrides: list[str]) -> float:
-    """Train as `config` says and leave everything in `folder`.
+
+def run(config: Config, folder: Path, overrides: list[str], watch: Watch | None = None) -> float:
+    """Train as `config` says and leave everything in `folder`; `watch` may end it early.
 
     Returns:
         The best validation accuracy; the test accuracy where nothing was held out.
@@ -54,12 +56,12 @@ def run(config: Config, folder: Path, overrides: list[str]) -> float:
         Interrupted: a signal stopped it; its folder has the status "interrupted".
     """
     started = time.perf_counter()
-    training = Training.prepare(config)
+    training = Training.prepare(config, watch)
     with RunFolder.create(folder) as made:
         return training.begin(made, overrides, started)
 
 
-def resume(folder: Path, overrides: Sequence[str] = ()) -> float:
+def resume(folder: Path, overrides: Sequence[str] = (), watch: Watch | None = None) -> float:
     """Go on with the run in `folder` after its last whole epoch, as if it had never stopped.
 
     A run that was killed before its first checkpoint begins anew; one that is done stays as it is, which a line says.
@@ -67,6 +69,7 @@ def resume(folder: Path, overrides: Sequence[str] = ()) -> float:
     Args:
         folder: of the run, which may have been moved since.
         overrides: of keys that do not change the experiment, such as training.epochs; see `resumed_config`.
+        watch: as `run`.
 
     Returns:
         As `run`.
@@ -82,7 +85,7 @@ def resume(folder: Path, overrides: Sequence[str] = ()) -> float:
         if state is None:
             if len(found.metrics()) > 1:  # one row may have been written just before the first checkpoint
                 raise UserError(f"{folder} has epochs in metrics.csv, but no checkpoint to go on from")
-            return Training.prepare(config).begin(found, [*results.get("overrides", []), *overrides], started)
+            return Training.prepare(config, watch).begin(found, [*results.get("overrides", []), *overrides], started)
         check_state(state, folder)
         found.environment()  # raises before anything is written
         standing = Standing(state["epoch"], state["best"]["epoch"])
@@ -93,7 +96,7 @@ def resume(folder: Path, overrides: Sequence[str] = ()) -> float:
                 raise UserError(f"training.epochs={config.training.epochs}: {line}")
             print(line, flush=True)
             return value_of(results)
-        training = Training.prepare(config)
+        training = Training.prepare(config, watch)
         check_data(training.digests, state["data"], config)
         training.restore(state, folder)
         return training.go_on(found, overrides, started, warning)
@@ -141,7 +144,7 @@ class Training:
     """A run in progress: the data, what learns, and how far it is."""
 
     @classmethod
-    def prepare(cls, config: Config) -> "Training":
+    def prepare(cls, config: Config, watch: Watch | None = None) -> "Training":
         """Load the data and build the network of a configuration. Raises UserError; writes nothing."""
         seed_everything(config.seed, config.deterministic)
         device = pick_device(config.device)
@@ -151,12 +154,15 @@ class Training:
         inputs = -(-data.channels // config.dataset.pool)
         network = build_network(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
         engine, reason = choose(config.engine, device, network.tensors())
-        return cls(config, data, network, engine, reason, device)
+        training = cls(config, data, network, engine, reason, device)
+        training.watch = watch
+        return training
 
     def __init__(
         self, config: Config, data: Dataset, network: Network, engine: Engine, reason: str, device: torch.device
     ) -> None:
         """`reason` says why the engine was chosen; `prepare` makes the rest."""
+        self.watch: Watch | None = None
         self.config = config
         self.data = data
         self.digests = digests(data)
@@ -255,6 +261,9 @@ class Training:
             reporter.folder.checkpoints.save_last(self.state())
             if better:
                 self.save_best(reporter.folder)
+            if self.watch is not None and valid is not None and self.watch(self.epoch, valid.accuracy):
+                reporter.say("ended early by the search: others were better at this epoch")
+                break
         if self.standing.stopped_early(self.config):
             reporter.say(f"stopped early: no epoch since {self.best.epoch} was better")
         return self.finish(reporter)

@@ -1,7 +1,6 @@
-"""Hydra runs the jobs; here is what a job does, and what comes after."""
+"""One run: Hydra composes it and keeps its log; here is what it does, and what comes after."""
 
 import gc
-import json
 import logging
 import math
 import os
@@ -18,12 +17,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from snnrun.commands.line import Line, shown_path
-from snnrun.config.compose import Plan, checked, to_container
+from snnrun.commands.line import Line
+from snnrun.config.compose import checked, to_container
+from snnrun.config.plan import Plan
 from snnrun.config.resolvers import register_resolvers
 from snnrun.config.schema import Config
-from snnrun.errors import RunError, SnnrunError, UserError
+from snnrun.errors import SnnrunError, UserError
 from snnrun.run_folder import RunFolder
+from snnrun.sweeps.job import tell
 
 log = logging.getLogger(__name__)
 hydra_main = hydra.main(config_path="pkg://snnrun.conf", config_name="config", version_base="1.3")
@@ -49,7 +50,7 @@ def run(plan: Plan, folder: Path, line: Line) -> int:
         try:
             return _job(container, list(line.words))
         except Exception as error:
-            failures.append(told(error, folder))
+            failures.append(tell(error, folder))
             return math.nan
 
     with _command_line(line, [*plan.lines, f"hydra.run.dir={_quoted(folder)}"]):
@@ -60,33 +61,6 @@ def run(plan: Plan, folder: Path, line: Line) -> int:
     if isinstance(failures[0], UserError):
         _remove_if_empty(folder)
     return failures[0].exit_code
-
-
-def sweep(plan: Plan, folder: Path, line: Line) -> int:
-    """Run all jobs of a sweep in `folder`, one failing or not; returns 1 if one failed, else 0."""
-    with _command_line(line, ["--multirun", *plan.lines, f"hydra.sweep.dir={_quoted(folder)}"]):
-        hydra_main(sweep_job)()
-    failed = {name: error for name in plan.subfolders if (error := _failure(folder / name)) is not None}
-    if failed:
-        print(f"error: {len(failed)} of {len(plan.subfolders)} jobs failed", file=sys.stderr)
-    for name, error in failed.items():
-        print(f"  {name}: {error}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def sweep_job(container: DictConfig) -> float:
-    """Train one job of a sweep; a failure goes into its own folder and does not stop the others.
-
-    Launchers send this function to other processes by its name. Returns the value of the run, nan for a failure.
-    """
-    register_resolvers()
-    settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
-    try:
-        return _job(container, list(settings.overrides.task))
-    except Exception as error:
-        _write_failure(folder, str(told(error, folder)), list(settings.overrides.task))
-        return math.nan
 
 
 def _job(container: DictConfig, overrides: list[str]) -> float:
@@ -100,45 +74,12 @@ def _job(container: DictConfig, overrides: list[str]) -> float:
     return train(config, folder, overrides)
 
 
-def told(error: Exception, folder: Path) -> SnnrunError:
-    """Return the error as one that can be told in a line; the traceback goes to the job's log."""
-    log.info("the run failed", exc_info=error)
-    if isinstance(error, SnnrunError):
-        return error
-    lines = str(error).strip().splitlines() or [""]
-    return RunError(f"{type(error).__name__}: {lines[0]} (traceback in {shown_path(folder / 'train.log')})")
-
-
 def _remove_if_empty(folder: Path) -> None:
     """Remove the folder of a run that stopped at bad input before it wrote more than its log and what was asked for."""
     names = {path.name for path in folder.iterdir()}
     if names <= {"train.log", "config.yaml", "overrides.yaml", "plugins"}:
         logging.shutdown()
         shutil.rmtree(folder)
-
-
-def _write_failure(folder: Path, error: str, overrides: list[str]) -> None:
-    """Add status and error to the job's results.json, or write one."""
-    path = folder / "results.json"
-    try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError):
-        results = {"overrides": overrides}
-    results |= {"status": "failed", "error": error}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=2) + "\n")
-    os.replace(partial, path)
-
-
-def _failure(folder: Path) -> str | None:
-    """Return why the job in `folder` is not done, or None if it is."""
-    try:
-        results = json.loads((folder / "results.json").read_text())
-    except (OSError, ValueError):
-        return "left no readable results.json"
-    if results.get("status") == "done":
-        return None
-    return str(results.get("error", f"status {results.get('status')}"))
 
 
 @contextmanager

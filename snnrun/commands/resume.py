@@ -35,7 +35,7 @@ def resume(line: Line) -> int:
 
 
 def _resume(folder: Path, overrides: list[str]) -> int:
-    from snnrun.commands.launch import told
+    from snnrun.sweeps.job import tell
     from snnrun.train import resume as go_on  # imports torch
 
     try:
@@ -43,7 +43,7 @@ def _resume(folder: Path, overrides: list[str]) -> int:
     except UserError:
         raise
     except Exception as error:
-        raise told(error, folder) from None
+        raise tell(error, folder) from None
     return 0
 
 

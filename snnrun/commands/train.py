@@ -4,12 +4,18 @@ on with a run."""
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snnrun.commands.line import HELP, Flag, Line, shown_path, split
 from snnrun.errors import UserError
 
+if TYPE_CHECKING:
+    from snnrun.config.sweeps import SweepConfig
+
+ELSEWHERE = ("slurm", "ray")  # launchers whose jobs may run on other machines than this one
 RESUME = "resume="
 FLAGS = (
     HELP,
@@ -45,28 +51,43 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(line: Line) -> int:
-    from snnrun.commands import launch
-    from snnrun.config.compose import plan
+    from snnrun.commands import launch, sweep
+    from snnrun.config.plan import plan
+    from snnrun.sweeps.launchers import require
 
     multirun, only_shown = "--multirun" in line.flags, "--cfg" in line.flags or "--info" in line.flags
     if multirun and only_shown:
         raise UserError("--multirun cannot go with --cfg or --info; leave one out")
     if "--resolve" in line.flags and "--cfg" not in line.flags:
         raise UserError("--resolve needs --cfg job")
+    earlier = sweep.folder_to_resume(line.words)
+    if earlier is not None and not only_shown:
+        with _ending_with(earlier.absolute(), f"sweep.{RESUME}"):
+            return sweep.resume(earlier, line.words)
     checked = plan(line.words, multirun, line.config_dir)
     if only_shown:
         launch.show(line, checked)
         return 0
     if checked.needs_multirun:
         raise UserError(checked.needs_multirun)
-    if checked.local and any(config.device == "cuda" for config in checked.configs):
+    if multirun:
+        require(checked.sweep)
+    else:
+        _require_one_run(checked.sweep)
+    if checked.sweep.launcher.name not in ELSEWHERE and any(config.device == "cuda" for config in checked.configs):
         _require_cuda()
-    folder = _make_folder(checked.folder)
+    folder = _make_sweep_folder(checked.folder) if multirun else _make_folder(checked.folder)
+    with _ending_with(folder, f"sweep.{RESUME}" if multirun else RESUME):
+        return sweep.start(checked, folder, line) if multirun else launch.run(checked, folder, line)
+
+
+@contextmanager
+def _ending_with(folder: Path, key: str) -> Iterator[None]:
+    """Whatever happens, the last line is the folder; an interrupt tells with which `key` to go on."""
     try:
-        return launch.sweep(checked, folder, line) if multirun else launch.run(checked, folder, line)
+        yield
     except KeyboardInterrupt:
-        if not multirun:
-            print(how_to_resume(folder), file=sys.stderr)
+        print(how_to_resume(folder, key), file=sys.stderr)
         raise
     finally:
         if folder.exists():
@@ -74,9 +95,16 @@ def _train(line: Line) -> int:
             print(shown_path(folder), flush=True)
 
 
-def how_to_resume(folder: Path) -> str:
-    """Return the line that tells how to go on with an interrupted run."""
-    return f"go on with: snnrun train {RESUME}{shlex.quote(str(shown_path(folder)))}"
+def how_to_resume(folder: Path, key: str = RESUME) -> str:
+    """Return the line that tells how to go on with an interrupted run or sweep."""
+    return f"go on with: snnrun train {key}{shlex.quote(str(shown_path(folder)))}"
+
+
+def _require_one_run(config: "SweepConfig") -> None:
+    """Raise UserError for a launcher or a sweeper without a sweep."""
+    for key, name, usual in (("launcher", config.launcher.name, "local"), ("sweeper", config.sweeper.name, "grid")):
+        if name != usual:
+            raise UserError(f"{key}={name}: is for the jobs of a sweep, which needs -m")
 
 
 def _require_cuda() -> None:
@@ -84,6 +112,17 @@ def _require_cuda() -> None:
 
     if not torch.cuda.is_available():
         raise UserError("device=cuda: there is no CUDA device here; allowed are auto and cpu")
+
+
+def _make_sweep_folder(folder: Path) -> Path:
+    """Create the folder of a new sweep; where two of the same name start in the same second, one gets a number."""
+    if folder.parent.parent.name != "sweeps":  # hydra.sweep.dir=..., which is taken as it is
+        return _make_folder(folder)
+    numbered, number = folder, 1
+    while numbered.exists():
+        number += 1
+        numbered = folder.with_name(f"{folder.name}_{number}")
+    return _make_folder(numbered)
 
 
 def _make_folder(folder: Path) -> Path:

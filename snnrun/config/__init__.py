@@ -22,6 +22,7 @@ from snnrun.config.schema import (
     SurrogateConfig,
     TrainingConfig,
 )
+from snnrun.config.sweeps import SweepConfig
 
 __all__ = [
     "OPTIONS",
@@ -42,6 +43,7 @@ __all__ = [
     "RateConfig",
     "RegularizerConfig",
     "SurrogateConfig",
+    "SweepConfig",
     "TauConfig",
     "TrainingConfig",
 ]

@@ -30,7 +30,7 @@ def check(container: Mapping[str, object], schema: type[Section]) -> Section:
         result = _section(container, schema, "")
     except UnknownKeyError as unknown:
         hint = unknown.elsewhere or _suggestion(unknown.key, list(dotted_keys(container, schema)))
-        text = f"no such key{hint}; allowed are {', '.join(unknown.allowed)}"
+        text = f"no such key{hint}; allowed are {', '.join(unknown.allowed) or 'none'}"
         raise ProblemError(unknown.key, unknown.value, text) from None
     assert isinstance(result, schema)
     return result

@@ -2,11 +2,11 @@
 
 import fnmatch
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 
 from snnrun.config.tree import EXPERIMENT, Tree
@@ -14,7 +14,17 @@ from snnrun.errors import UserError
 from snnrun.registry import did_you_mean
 
 MOST_JOBS = 10_000
-NOT_SWEPT = ("output_dir", "name", "tags", "plugins", "hydra")
+NOT_SWEPT = ("output_dir", "name", "tags", "plugins", "hydra", "launcher", "sweeper", "sweep")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The numbers from `low` to `high`; `log` spreads them evenly by their logarithm."""
+
+    low: float
+    high: float
+    log: bool
+    integer: bool
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class Setting:
         typed: what the user typed, for messages.
         group: whether it chooses an option.
         deletes: whether it takes the key away.
+        span: the interval that it is an end of, if it is one.
     """
 
     key: str
@@ -34,6 +45,12 @@ class Setting:
     typed: str
     group: bool
     deletes: bool
+    span: Span | None = None
+
+    @property
+    def value(self) -> str:
+        """What it sets the key to, as Hydra's grammar writes it."""
+        return self.line.partition("=")[2]
 
     @property
     def hydra(self) -> bool:
@@ -41,13 +58,14 @@ class Setting:
         return self.key.split(".")[0].split("/")[0] == "hydra"
 
 
-def parse(lines: Sequence[str], tree: Tree, multirun: bool) -> list[list[Setting]]:
+def parse(lines: Sequence[str], tree: Tree, multirun: bool, intervals: bool = False) -> list[list[Setting]]:
     """Return, for each override, the settings it stands for: one, or in a sweep one for each of its values.
 
+    An interval, if `intervals` are allowed, stands for its two ends.
     Raises UserError for a line that cannot be read, a group that is deleted or set to something that is no option
     of it, and several values where there is no sweep.
     """
-    return [_alternatives(_read(line), tree, multirun) for line in lines]
+    return [_alternatives(read(line), tree, multirun, intervals) for line in lines]
 
 
 def plugin_files(lines: Sequence[str]) -> list[str]:
@@ -58,24 +76,20 @@ def plugin_files(lines: Sequence[str]) -> list[str]:
     given: object = []
     for line in lines:
         if line.lstrip("+").startswith("plugins="):
-            override = _read(line)
+            override = read(line)
             given = None if override.is_sweep_override() else override.value()
             if not isinstance(given, list) or not all(isinstance(path, str) and path for path in given):
                 raise UserError(f"{line}: must be a list of files, as in plugins=[my_neuron.py]")
     return list(given) if isinstance(given, list) else []
 
 
-def unroll(alternatives: Sequence[Sequence[Setting]]) -> Iterator[tuple[Setting, ...]]:
-    """Yield the settings of every job of a sweep, the last override varying fastest."""
-    jobs = 1
-    for choices in alternatives:
-        jobs *= len(choices)
-    if jobs > MOST_JOBS:
-        raise UserError(f"the sweep has {jobs} jobs; at most {MOST_JOBS} are allowed")
-    return itertools.product(*alternatives)
+def experiment_of(settings: Sequence[Setting]) -> str:
+    """Return "experiment=x: " where one was chosen: what is wrong and was not typed stands in its file."""
+    return next((f"{setting.typed}: " for setting in settings if setting.key == EXPERIMENT), "")
 
 
-def _read(line: str) -> Override:
+def read(line: str) -> Override:
+    """Read one override with Hydra's grammar. Raises UserError."""
     try:
         override = OverridesParser.create().parse_override(line)
     except (HydraException, RecursionError):
@@ -88,7 +102,7 @@ def _read(line: str) -> Override:
     return override
 
 
-def _alternatives(override: Override, tree: Tree, multirun: bool) -> list[Setting]:
+def _alternatives(override: Override, tree: Tree, multirun: bool, intervals: bool) -> list[Setting]:
     key, typed = override.key_or_group, override.input_line or ""
     group = key in tree.groups
     if "." in key and key.rpartition(".")[2] == "name" and (of := key.rpartition(".")[0]) in tree.groups:
@@ -102,18 +116,34 @@ def _alternatives(override: Override, tree: Tree, multirun: bool) -> list[Settin
             needs = "has none unless it is given one" if key == EXPERIMENT else f"needs one {key}"
             raise UserError(f"{typed}: a configuration {needs}: {', '.join(tree.groups[key])}")
         return [Setting(key, typed, typed, group, deletes=True)]
-    values = _values(override, tree, multirun)
+    values = _values(override, tree, multirun, intervals)
     if group:
         for value in values:
             _check_option(key, value, _typed(override, value), tree)
-    return [Setting(key, f"{key}={value}", _typed(override, value), group, deletes=False) for value in values]
+    span = _span(override) if intervals else None
+    return [
+        Setting(key, f"{key}={value}", _typed(override, value), group, deletes=False, span=span) for value in values
+    ]
+
+
+def _span(override: Override) -> Span | None:
+    """Return the interval of an override; None where it is another value. Raises UserError."""
+    sweep = override.value()
+    if not isinstance(sweep, IntervalSweep):
+        return None
+    low, high, log = sweep.start, sweep.end, "log" in sweep.tags
+    if low is None or high is None or not low < high:
+        raise UserError(f"{override.input_line}: must be an interval, the smaller number first")
+    if log and low <= 0:
+        raise UserError(f"{override.input_line}: a logarithmic interval begins above 0")
+    return Span(low, high, log, isinstance(low, int) and isinstance(high, int))
 
 
 def _typed(override: Override, value: str) -> str:
     return f"{override.get_key_element()}={value}" if override.is_sweep_override() else override.input_line or ""
 
 
-def _values(override: Override, tree: Tree, multirun: bool) -> list[str]:
+def _values(override: Override, tree: Tree, multirun: bool, intervals: bool) -> list[str]:
     """Return the value or values as Hydra's grammar writes them."""
     typed, key = override.input_line or "", override.key_or_group
     if not override.is_sweep_override():
@@ -125,11 +155,13 @@ def _values(override: Override, tree: Tree, multirun: bool) -> list[str]:
         raise UserError(f"{typed}: several values are a sweep, which needs -m; one list is written {key}=[{value}]")
     if key.split(".")[0].split("/")[0] in NOT_SWEPT:
         raise UserError(f"{typed}: {key} cannot vary within a sweep")
-    if not override.is_discrete_sweep():
-        raise UserError(f"{typed}: an interval needs a sweeper that searches; list the values: {key}=1,2,3")
-    glob = override.value()
-    if isinstance(glob, Glob):
-        return _matching_options(key, glob, typed, tree)
+    sweep = override.value()
+    if isinstance(sweep, IntervalSweep):
+        if not intervals:
+            raise UserError(f"{typed}: an interval needs sweeper=optuna, which searches; or list values: {key}=1,2,3")
+        return [str(sweep.start), str(sweep.end)]
+    if isinstance(sweep, Glob):
+        return _matching_options(key, sweep, typed, tree)
     try:
         return list(itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1))
     except (HydraException, ValueError, ArithmeticError) as error:

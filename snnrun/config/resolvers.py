@@ -8,7 +8,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 LONGEST_FOLDER_NAME = 180  # bytes; most file systems stop at 255, and TensorBoard shows the name
-UNNAMED = ("output_dir", "name", "tags", "plugins", "device", "engine")  # say nothing about the experiment
+UNNAMED = (  # say nothing about the experiment
+    *("output_dir", "name", "tags", "plugins", "device", "engine"),
+    *("launcher", "sweeper", "sweep", "hydra"),
+)
 
 
 def register_resolvers() -> None:
@@ -38,7 +41,7 @@ def job_folder(overrides: Sequence[str]) -> str:
     'beta=5,dataset.test=_a_b.h5'
     """
     lines = sorted(line.lstrip("+") for line in overrides)
-    joined = ",".join(line for line in lines if line.partition("=")[0] not in UNNAMED)
+    joined = ",".join(line for line in lines if line.partition("=")[0].split(".")[0] not in UNNAMED)
     name = "".join("_" if letter in "/\\:*?\"<>|' " else letter for letter in joined) or "defaults"
     if len(name.encode()) <= LONGEST_FOLDER_NAME:
         return name

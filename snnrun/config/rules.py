@@ -43,10 +43,16 @@ def _validation(config: Config) -> None:
     if data.validation_speakers is not None and data.validation != "speakers":
         text = f"needs dataset.validation=speakers, not {data.validation}"
         raise ProblemError("dataset.validation_speakers", data.validation_speakers, text)
-    own_file = data.name == "ssc" or (isinstance(data, Hdf5Config) and data.valid is not None)
-    if config.training.early_stopping > 0 and data.validation == "none" and not own_file:
+    if config.training.early_stopping > 0 and not holds_out(config):
         text = "needs validation data; choose dataset.validation=speakers or fraction"
         raise ProblemError("training.early_stopping", config.training.early_stopping, text)
+
+
+def holds_out(config: Config) -> bool:
+    """Whether there is validation data: a held-out part, or a file of its own."""
+    data = config.dataset
+    own_file = data.name == "ssc" or (isinstance(data, Hdf5Config) and data.valid is not None)
+    return own_file or data.validation != "none"
 
 
 def _folds(config: Config) -> None:

@@ -5,7 +5,8 @@ milliseconds, rates in Hz.
 
 To add a key: a field here and a commented line in the YAML files of that group. To add an option: a class here,
 registered in `OPTIONS` under its name (or one more name on a class that has the keys already), and a YAML file. The
-models of neurons have their classes in `neurons`, schemes of initialisation in `inits`, data sets in `datasets`.
+models of neurons have their classes in `neurons`, schemes of initialisation in `inits`, data sets in `datasets`; how a
+sweep is run is no part of an experiment and stands in `sweeps`.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,11 @@ from snnrun.config.types import (
 from snnrun.registry import Registry
 
 OPTIONS: dict[str, Registry[type]] = {
-    group: Registry(group) for group in ("neuron", "surrogate", "init", "dataset", "network", "learning", "optimizer")
+    group: Registry(group)
+    for group in (
+        *("neuron", "surrogate", "init", "dataset", "network", "learning", "optimizer"),
+        *("launcher", "sweeper"),
+    )
 }
 
 

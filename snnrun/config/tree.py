@@ -11,7 +11,10 @@ from pathlib import Path
 
 from snnrun.config.files import conf_folder
 
-GROUPS = ("neuron", "surrogate", "init", "dataset", "network", "learning", "optimizer")
+GROUPS = (
+    *("neuron", "surrogate", "init", "dataset", "network", "learning", "optimizer"),
+    *("launcher", "sweeper"),
+)
 EXPERIMENT = "experiment"  # a group of presets: an option has no keys of its own, but sets those of others
 KEY = re.compile(r"^( *)([A-Za-z_][\w.]*):(?: +([^#\n]*?))?(?: +#.*)?$")
 DEFAULT = re.compile(r"^  - (\w+): (\w+)\b", re.MULTILINE)

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from snnrun.config.compose import compose, from_container, plan, to_container
+from snnrun.config.compose import compose, from_container, to_container
+from snnrun.config.plan import plan
 from snnrun.config.schema import OPTIONS
 from snnrun.config.tree import GROUPS, read_tree
 from snnrun.errors import UserError
@@ -13,7 +14,9 @@ from snnrun.errors import UserError
 def test_the_defaults():
     config = compose()
     tree = read_tree()
-    assert {group: getattr(config, group).name for group in GROUPS} | {"experiment": "null"} == tree.defaults
+    others = {"launcher": "local", "sweeper": "grid", "experiment": "null"}  # no part of what a run computes
+    of_run = {group: getattr(config, group).name for group in GROUPS if group not in others}
+    assert of_run | others == tree.defaults
     assert config.beta == config.surrogate.beta == 5.0
 
 
@@ -198,11 +201,25 @@ def test_a_sweep_over_all_options_of_a_group():
     assert {config.surrogate.name for config in planned.configs} == set(read_tree().groups["surrogate"]) - {"none"}
 
 
+def test_a_key_that_only_some_options_of_a_swept_group_have():
+    planned = plan(["neuron=lif,cuba_lif", "neuron.tau_syn=5,10", "seed=1,2"], multirun=True)
+    assert planned.overrides == (
+        ("neuron=lif", "seed=1"),
+        ("neuron=lif", "seed=2"),
+        ("neuron=cuba_lif", "neuron.tau_syn=5", "seed=1"),
+        ("neuron=cuba_lif", "neuron.tau_syn=5", "seed=2"),
+        ("neuron=cuba_lif", "neuron.tau_syn=10", "seed=1"),
+        ("neuron=cuba_lif", "neuron.tau_syn=10", "seed=2"),
+    )
+    assert len(set(planned.subfolders)) == 6
+    assert planned.notes == ("neuron.tau_syn is for neuron=cuba_lif",)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["neuron=lif,cuba_lif", "neuron.tau_syn=5"], "neuron.tau_syn=5: no such key with neuron=lif"),
-        (["seed=interval(1,4)"], "seed=interval(1,4): an interval needs a sweeper that searches"),
+        (["neuron=lif,if", "neuron.tau_syn=5"], "neuron.tau_syn=5: no such key with neuron=lif"),
+        (["seed=interval(1,4)"], "seed=interval(1,4): an interval needs sweeper=optuna, which searches"),
         (["seed=range(0,1000000)"], "at most 10000"),
         (["seed=range(0,3,0)"], "seed=range(0,3,0): "),
         (["surrogate=glob(x*)"], "surrogate=glob(x*): glob() matches no option"),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from snnrun.config.compose import compose, plan
+from snnrun.config.compose import compose
+from snnrun.config.plan import plan
 from snnrun.config.tree import EXPERIMENT, read_tree
 from snnrun.errors import UserError
 

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from snnrun.config.files import conf_folder
 from snnrun.config.schema import OPTIONS, BenchSection, Config, RegularizerConfig, TrainingConfig
+from snnrun.config.sweeps import SweepConfig, SweepSection
 from snnrun.config.tree import EXPERIMENT, GROUPS, read_section, read_tree
 
 CONF = conf_folder()
@@ -49,9 +50,14 @@ def test_an_option_and_its_keys_are_explained(group, name):
 
 
 def test_the_main_file():
-    assert {key.name for key in TREE.keys} | set(GROUPS) | {key.name for key in TREE.sections} == fields(Config)
+    in_schema = fields(Config) | fields(SweepConfig)
+    assert {key.name for key in TREE.keys} | set(GROUPS) | {key.name for key in TREE.sections} == in_schema
     sections = {key.name: {inner.name.split(".")[1] for inner in keys} for key, keys in TREE.sections.items()}
-    assert sections == {"regularizer": fields(RegularizerConfig), "training": fields(TrainingConfig)}
+    assert sections == {
+        "regularizer": fields(RegularizerConfig),
+        "training": fields(TrainingConfig),
+        "sweep": fields(SweepSection),
+    }
     assert {key.name.split(".")[1] for key in read_section("bench", "bench")} == fields(BenchSection)
     explained = (*TREE.keys, *TREE.sections, *(key for keys in TREE.sections.values() for key in keys))
     assert all(key.description for key in (*explained, *read_section("bench", "bench")))

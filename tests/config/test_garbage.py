@@ -5,8 +5,8 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snnrun.config.compose import plan
 from snnrun.config.overrides import parse
+from snnrun.config.plan import plan
 from snnrun.config.tree import read_tree
 from snnrun.errors import UserError
 
