@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -36,6 +37,7 @@ COLUMNS = (
     ("active", "active", "{:.1%}"),
     ("max_error", "max error", "{:.1e}"),
 )
+TAPS = ("taps", "taps", "{}")
 
 
 def run(config: BenchConfig) -> None:
@@ -47,14 +49,28 @@ def run(config: BenchConfig) -> None:
         UserError: an engine that cannot run the network.
         RunError: an engine that differs from the reference, which is not timed, or a process that died.
     """
-    show = _JsonLines() if config.bench.format == "json" else _Table()
+    late = config.network.delays != "none"
+    columns = (*COLUMNS[:4], TAPS, *COLUMNS[4:]) if late else COLUMNS
+    show = _JsonLines() if config.bench.format == "json" else _Table(columns)
     with show.display():
         for steps, hidden in _sizes(config.bench):
-            for engine in config.bench.engines:
-                errors = {"max_error": 0.0}
-                if engine != "reference":
-                    errors = _in_own_process("prove", config, steps, hidden, engine)
-                show.add(_in_own_process("measure", config, steps, hidden, engine) | errors)
+            for taps in config.bench.taps if late else (None,):
+                case, size = config, {}
+                if taps is not None:
+                    case, size = with_delays(config, steps, taps), {"taps": taps}
+                for engine in config.bench.engines:
+                    errors = {"max_error": 0.0}
+                    if engine != "reference":
+                        errors = _in_own_process("prove", case, steps, hidden, engine)
+                    show.add(_in_own_process("measure", case, steps, hidden, engine) | size | errors)
+
+
+def with_delays(config: BenchConfig, steps: int, taps: int) -> BenchConfig:
+    """The configuration with delays of up to `taps` bins, for so many steps; without any for 0."""
+    network = replace(config.network, delays="none")
+    if taps > 0:
+        network = replace(config.network, max_delay=taps * config.dataset.duration / steps)
+    return replace(config, network=network)
 
 
 def _sizes(size: BenchSection) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -107,9 +123,10 @@ class _JsonLines:
 class _Table:
     """A table that grows on a terminal; elsewhere it is printed at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Sequence[tuple[str, str, str]]) -> None:
+        self._columns = columns
         self._table = Table()
-        for heading in (*(heading for _, heading, _ in COLUMNS), "times faster"):
+        for heading in (*(heading for _, heading, _ in columns), "times faster"):
             self._table.add_column(Text(heading), justify="right", no_wrap=True)
         self._reference_s: dict[tuple[object, ...], float] = {}
         self._console = Console(file=sys.stdout)
@@ -130,10 +147,10 @@ class _Table:
                 self._console.print(self._table)
 
     def add(self, row: Row) -> None:
-        size = row["steps"], str(row["hidden"])
+        size = row["steps"], str(row["hidden"]), row.get("taps")
         if row["engine"] == "reference":
             self._reference_s[size] = row["step_s"]
         faster = f"{self._reference_s[size] / row['step_s']:.1f}" if size in self._reference_s else ""
-        self._table.add_row(*(form.format(row[key]) for key, _, form in COLUMNS), faster)
+        self._table.add_row(*(form.format(row[key]) for key, _, form in self._columns), faster)
         if self._console.is_terminal:
             self._live.refresh()

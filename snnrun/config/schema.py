@@ -228,6 +228,7 @@ class BenchSection:
     inputs: Count
     outputs: Count
     events: Count
+    taps: Annotated[tuple[CountOrZero, ...], Filled()]
     engines: Annotated[tuple[Literal["reference", "cpu", "triton"], ...], Filled()]
     format: Literal["table", "json"]
     repeats: Count

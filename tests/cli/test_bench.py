@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from snnrun import bench, bench_case
+from snnrun.bench import with_delays
 from snnrun.bench_case import NEURON_STEPS, make_case, prove, spike_trains
 from snnrun.config.compose import compose_as
 from snnrun.config.schema import BenchConfig
@@ -68,6 +69,18 @@ def test_every_size_is_measured_with_every_engine(monkeypatch, capsys):
     assert asked == [(function, *size, engine) for size in sizes for function, engine in calls]
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows == [{"engine": "reference", "max_error": 0.0}, {"engine": "cpu", "max_error": 0.5}] * 4
+
+
+def test_delays_are_measured_over_taps_and_beside_the_network_without(snnrun):
+    words = ["network.delays=synaptic", "network.delayed=both", "bench.taps=[0,4]", "bench.steps=[20]"]
+    done = snnrun("bench", *SMALL, *words, "bench.hidden=9", "bench.format=json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["engine"], row["taps"]) for row in rows] == [(e, t) for t in (0, 4) for e in ("reference", "cpu")]
+    assert max(row["max_error_float64"] for row in rows[1::2]) < 1e-9
+    late = with_delays(config(*words), 20, 4)
+    assert late.network.max_delay == pytest.approx(4 * 1400 / 20)
+    case, _ = make_case(late, 20, (9,), "cpu")
+    assert {layer.delays.lags for layer in case.network.tensors()} == {5}
 
 
 def test_a_process_that_dies_is_told(monkeypatch):
