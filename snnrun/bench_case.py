@@ -51,6 +51,7 @@ class Case:
     def results(self, engine: Engine, samples: int) -> list[Tensor]:
         """Logits, spike counts of every layer, and gradient of every parameter, from so many samples at a time."""
         self.network.zero_grad(set_to_none=True)
+        torch.manual_seed(0)  # dropout draws the same with every engine
         outputs = []
         for part, labels in self.parts(samples):
             output = self.network(part, engine)

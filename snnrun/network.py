@@ -1,7 +1,8 @@
-"""A spiking network: hidden layers of one neuron model and a leaky-integrator readout."""
+"""A spiking network: hidden layers of one neuron model, and a readout of leaky integrators or of spiking neurons."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +11,16 @@ from snnrun.config import Config, InitConfig, NeuronConfig, TauConfig
 from snnrun.data.batch import EventBatch
 from snnrun.data.binning import steps_in
 from snnrun.delays import Delays, DelaySettings
-from snnrun.engine.types import Engine, Layer, Readout
+from snnrun.dropout import drop
+from snnrun.engine.types import Engine, Layer, Readout, ScanResult
 from snnrun.init import SCHEMES, LayerFacts, readout_weights
-from snnrun.neurons import NEURONS, Neuron
+from snnrun.neurons import NEURONS, Neuron, Refractory
 from snnrun.neurons.time_constants import TauSettings, TimeConstant
-from snnrun.readouts import READOUTS
+from snnrun.readouts import SPIKING, Scores
 from snnrun.seeding import stream
 from snnrun.surrogates import Surrogate
+
+BATCH_NORM_MOMENTUM = 0.05  # as Bittar & Garner 2022 (idiap/sparch)
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,25 @@ class NetworkOutput:
         logits: (batch, classes).
         counts: spikes of every neuron over the sample, (batch, neurons) for each hidden layer, differentiable.
         spikes: the spikes of each hidden layer, where they were asked for.
-        active: (layers,) share of neuron-steps in the backward pass; see `ScanResult.active`.
+        shares: what `active` is made of.
     """
 
     logits: Tensor
     counts: tuple[Tensor, ...]
     spikes: tuple[EventBatch, ...] | None
-    active: Tensor
+    shares: tuple[Tensor, ...]
+
+    @property
+    def active(self) -> Tensor:
+        """(hidden layers,) share of neuron-steps in the backward pass; see `ScanResult.active`."""
+        return torch.cat(self.shares)[: len(self.counts)]
 
 
 class SpikingLayer(nn.Module):
-    """Weights, delays and neurons of one hidden layer.
+    """Weights, delays and neurons of a layer.
 
     Parameters: weight (inputs, neurons), recurrent (neurons, neurons), and those of the delays, where there are any.
+    `norm`, where there is one, normalises the current x[t] weight over batch and time; None is the usual layer.
     """
 
     def __init__(
@@ -50,6 +60,7 @@ class SpikingLayer(nn.Module):
         detach_recurrent: bool,
         delays: Delays | None = None,
         recurrent_delays: Delays | None = None,
+        norm: nn.BatchNorm1d | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
@@ -58,6 +69,15 @@ class SpikingLayer(nn.Module):
         self.detach_recurrent = detach_recurrent
         self.delays = delays
         self.recurrent_delays = recurrent_delays
+        self.norm = norm
+
+    def current(self, signal: EventBatch | Tensor, weight: Tensor) -> Tensor:
+        """The normalised current (batch, steps, neurons) of events or of a tensor (batch, steps, inputs)."""
+        assert self.norm is not None
+        dense = signal.dense(weight.dtype) if isinstance(signal, EventBatch) else signal
+        current = dense @ weight
+        normalised: Tensor = self.norm(current.flatten(0, 1))
+        return normalised.view_as(current)
 
     def tensors(self, surrogate: Surrogate) -> Layer:
         """What an engine needs of this layer, differentiable with respect to its parameters."""
@@ -90,19 +110,45 @@ class ReadoutLayer(nn.Module):
         return Readout(self.weight, decay_mem, decay_syn)
 
 
+class SpikingReadout(nn.Module):
+    """Spiking neurons, `population` a class, in the place of the integrators; what counts are their spikes."""
+
+    def __init__(self, spiking: SpikingLayer) -> None:
+        super().__init__()
+        self.spiking = spiking
+
+    @property
+    def weight(self) -> Tensor:
+        """(neurons, outputs)."""
+        return self.spiking.weight
+
+    def tensors(self) -> Readout:
+        """What gives an engine the spikes of the layer themselves."""
+        return spikes_of(self.weight)
+
+
 class Network(nn.Module):
-    """Hidden layers and readout; the scan over time is the engine's."""
+    """Hidden layers and readout; the scan over time is the engine's.
+
+    A readout of spiking neurons is one more layer, whose spikes are what `reduction` gets.
+    """
 
     def __init__(
-        self, hidden: Sequence[SpikingLayer], readout: ReadoutLayer, reduction: str, surrogate: Surrogate
+        self,
+        hidden: Sequence[SpikingLayer],
+        readout: ReadoutLayer | SpikingReadout,
+        reduction: Scores,
+        surrogate: Surrogate,
+        dropout: float = 0.0,
     ) -> None:
+        """`dropout` is the share of silent neurons."""
         super().__init__()
         self.hidden = nn.ModuleList(hidden)
         self.readout = readout
-        self.reduction_name = reduction
-        self.reduction = READOUTS[reduction]
+        self.reduction = reduction
         self.inputs = int(hidden[0].weight.shape[0])
         self.surrogate = surrogate
+        self.dropout = dropout
 
     def tensors(self) -> list[Layer]:
         """The hidden layers as an engine sees them."""
@@ -110,12 +156,45 @@ class Network(nn.Module):
 
     def forward(self, inputs: EventBatch, engine: Engine, record: bool = False) -> NetworkOutput:
         """Run a batch of spike trains through the network."""
-        result = engine.scan(inputs, self.tensors(), self.readout.tensors(), record=record)
-        assert result.output is not None
-        return NetworkOutput(self.reduction(result.output), result.counts, result.spikes, result.active)
+        scans = self._scan(inputs, engine, record)
+        trace, hidden = scans[-1].output, len(self.hidden)
+        assert trace is not None
+        counts = tuple(counts for scan in scans for counts in scan.counts)[:hidden]
+        spikes = tuple(events for scan in scans for events in scan.spikes or ())[:hidden]
+        shares = tuple(scan.active for scan in scans)  # an engine fills them in the backward pass
+        return NetworkOutput(self.reduction(trace), counts, spikes if record else None, shares)
+
+    def _scan(self, inputs: EventBatch, engine: Engine, record: bool) -> tuple[ScanResult, ...]:
+        """One scan of all layers; where currents are normalised, which takes all steps at once, one a layer."""
+        layers, readout = self._stack(inputs.batch)
+        signal: EventBatch | Tensor = inputs
+        scans = []
+        for number, module in enumerate(self.hidden):
+            assert isinstance(module, SpikingLayer)
+            weight = layers[number].weight
+            if module.norm is None or weight is None:
+                return (engine.scan(inputs, layers, readout, record=record),)
+            signal = module.current(signal, weight)
+            last = number == len(self.hidden) - 1
+            part = [replace(layers[number], weight=None), *(layers[number + 1 :] if last else ())]
+            scans.append(engine.scan(signal, part, readout if last else spikes_of(weight), record=record))
+            signal = scans[-1].output if scans[-1].output is not None else signal
+        return tuple(scans)
+
+    def _stack(self, batch: int) -> tuple[list[Layer], Readout]:
+        """All spiking layers and what integrates the last one, for a batch of so many samples."""
+        layers, share = self.tensors(), self.dropout if self.training else 0.0
+        if share > 0:
+            layers = drop(layers, share, batch)
+        readout, weight = self.readout.tensors(), self.readout.weight / (1 - share)
+        if isinstance(self.readout, SpikingReadout):
+            return [*layers, replace(self.readout.spiking.tensors(self.surrogate), weight=weight)], readout
+        return layers, replace(readout, weight=weight)
 
     def constrain(self) -> None:
         """Bring trained constants and delays back into their ranges; call it after every step of the optimiser."""
+        if isinstance(self.readout, SpikingReadout):
+            self.readout.spiking.neuron.constrain()
         for layer in self.hidden:
             assert isinstance(layer, SpikingLayer)
             layer.neuron.constrain()
@@ -162,6 +241,12 @@ class Network(nn.Module):
         return [f"hidden{k + 1}" for k in range(len(self.hidden))]
 
 
+def spikes_of(weight: Tensor) -> Readout:
+    """A readout that gives the spikes themselves of the layer with such a weight (inputs, neurons)."""
+    one = torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)
+    return Readout(one, torch.zeros_like(one[0]), torch.zeros_like(one[0]))
+
+
 def build_network(config: Config, inputs: int, classes: int, generator: torch.Generator) -> Network:
     """The network that the config describes, for `inputs` channels and `classes` classes; weights from `generator`.
 
@@ -169,28 +254,41 @@ def build_network(config: Config, inputs: int, classes: int, generator: torch.Ge
     their time constants or delays start with the same weights.
     """
     of_neurons, of_delays = stream(config.seed, "neurons"), stream(config.seed, "delays")
-    surrogate = build_surrogate(config)
+    surrogate, network = build_surrogate(config), config.network
     hidden: list[SpikingLayer] = []
-    below = inputs
-    for size, recurrent in zip(config.network.hidden, recurrence(config), strict=True):
+
+    def spiking(size: int, recurrent: bool) -> SpikingLayer:
+        neuron = build_neuron(config.neuron, size, of_neurons)
+        if network.dropout > 0 and not isinstance(neuron, Refractory):
+            neuron = Refractory(neuron, 0)  # which dropout makes endless, see `drop`
         layer = LayerFacts(
-            inputs=below,
+            inputs=hidden[-1].weight.shape[1] if hidden else inputs,
             neurons=size,
             recurrent=recurrent,
             from_neurons=bool(hidden),
-            neuron=build_neuron(config.neuron, size, of_neurons),
+            neuron=neuron,
             surrogate=surrogate,
             dt=config.dataset.dt,
             steps=steps_in(config.dataset.duration, config.dataset.dt),
         )
         weight, back = initial_weights(config.init, layer, generator)
-        delays = build_delays(config, "feedforward", weight, of_delays)
-        late = build_delays(config, "recurrent", back, of_delays)
-        hidden.append(SpikingLayer(weight, back, layer.neuron, config.neuron.detach_recurrent, delays, late))
-        below = size
-    weight = readout_weights(below, classes, config.init.readout_scale, generator)
-    readout = ReadoutLayer(weight, config.network.readout_tau_mem, config.network.readout_tau_syn, config.neuron.dt)
-    return Network(hidden, readout, config.network.readout, surrogate)
+        return SpikingLayer(weight, back, layer.neuron, config.neuron.detach_recurrent)
+
+    for size, recurrent in zip(network.hidden, recurrence(config), strict=True):
+        layer = spiking(size, recurrent)
+        layer.norm = nn.BatchNorm1d(size, momentum=BATCH_NORM_MOMENTUM) if network.batch_norm else None
+        layer.delays = build_delays(config, "feedforward", layer.weight, of_delays)
+        layer.recurrent_delays = build_delays(config, "recurrent", layer.recurrent, of_delays)
+        hidden.append(layer)
+    readout: ReadoutLayer | SpikingReadout
+    if network.readout in SPIKING:
+        readout = SpikingReadout(spiking(classes * network.readout_population, recurrent=False))
+        readout.weight.data *= config.init.readout_scale
+    else:
+        weight = readout_weights(network.hidden[-1], classes, config.init.readout_scale, generator)
+        readout = ReadoutLayer(weight, network.readout_tau_mem, network.readout_tau_syn, config.neuron.dt)
+    scores = Scores(network.readout, network.readout_tau_mem / config.neuron.dt, network.readout_population)
+    return Network(hidden, readout, scores, surrogate, network.dropout)
 
 
 def initial_weights(config: InitConfig, layer: LayerFacts, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
@@ -202,9 +300,9 @@ def initial_weights(config: InitConfig, layer: LayerFacts, generator: torch.Gene
 
 
 def build_neuron(config: NeuronConfig, neurons: int, generator: torch.Generator) -> Neuron:
-    """A population of `neurons` neurons of the configured model."""
+    """A population of `neurons` neurons of the configured model, and its refractory period."""
     keys = {field.name: getattr(config, field.name) for field in fields(config)}
-    del keys["name"], keys["detach_recurrent"]  # the second is the layer's
+    del keys["name"], keys["detach_recurrent"], keys["refractory"]  # the second is the layer's
     if isinstance(config, TauConfig):
         keys["taus"] = TauSettings(
             init=keys.pop("tau_init"),
@@ -214,7 +312,13 @@ def build_neuron(config: NeuronConfig, neurons: int, generator: torch.Generator)
             minimum=keys.pop("tau_min"),
             maximum=keys.pop("tau_max"),
         )
-    return NEURONS[config.name](neurons=neurons, generator=generator, **keys)
+    neuron = NEURONS[config.name](neurons=neurons, generator=generator, **keys)
+    return Refractory(neuron, refractory_steps(config)) if config.refractory > 0 else neuron
+
+
+def refractory_steps(config: NeuronConfig) -> int:
+    """The refractory period in steps, rounded up but for the rounding of floats."""
+    return math.ceil(config.refractory / config.dt - 1e-9)
 
 
 def build_delays(config: Config, connections: str, weight: Tensor | None, generator: torch.Generator) -> Delays | None:

@@ -202,6 +202,7 @@ class Training:
             duration_s=self.config.dataset.duration / 1000,
             generator=stream(self.config.seed, "feedback"),
             readout_scale=self.config.init.readout_scale,
+            label_smoothing=self.config.training.label_smoothing,
         )
 
     def begin(self, folder: RunFolder, overrides: Sequence[str], started: float) -> float:

@@ -21,6 +21,15 @@ def test_upper_bound_is_the_mean_squared_excess_of_the_layer() -> None:
     assert penalty.item() == pytest.approx(2 * 3.0 * 0.4**2 / 2)  # two layers; mean rates 1 and 14 Hz
 
 
+def test_bounds_by_population_and_by_neuron() -> None:
+    lower = ActivityBounds(2.0, 4.0, 0.0, 10.0, lower_per="population")(COUNTS, DURATION_S)
+    upper = ActivityBounds(0.0, 4.0, 3.0, 10.0, upper_per="neuron")(COUNTS, DURATION_S)
+    assert lower is not None
+    assert upper is not None
+    assert lower.item() == pytest.approx(2.0 * 0.75**2 / 2)  # mean rates 1 and 14 Hz
+    assert upper.item() == pytest.approx(3.0 * 1**2 / 4)  # 20 Hz
+
+
 def test_off_is_none_and_gradients_reach_the_counts() -> None:
     assert ActivityBounds(0.0, 4.0, 0.0, 10.0)(COUNTS, DURATION_S) is None
     counts = [COUNTS[0].clone().requires_grad_()]

@@ -158,6 +158,22 @@ def _target_rate(config: Config) -> None:
         raise ProblemError("init.target_rate_hz", config.init.target_rate_hz, text)
 
 
+def _readout(config: Config) -> None:
+    network = config.network
+    if network.readout_population > 1 and network.readout not in ("spike_count", "first_spike"):
+        text = f"needs a readout that spikes; choose network.readout=spike_count or first_spike, not {network.readout}"
+        raise ProblemError("network.readout_population", network.readout_population, text)
+
+
+def _normalised(config: Config) -> None:
+    if config.network.batch_norm and isinstance(config.init, CalibratedConfig):
+        text = "cannot go with init=calibrated, since normalised currents do not depend on the scale of the weights"
+        raise ProblemError("network.batch_norm", True, text)
+    if network.batch_norm and network.delays != "none" and network.delayed != "recurrent":
+        text = "cannot go with delays from below; set network.delays=none or network.delayed=recurrent"
+        raise ProblemError("network.batch_norm", True, text)
+
+
 def _device(config: Config) -> None:
     if config.engine == "cpu" and config.device == "cuda":
         raise ProblemError("engine", "cpu", "computes on the CPU and cannot go with device=cuda")
@@ -212,6 +228,22 @@ def _feedback(config: Config) -> None:
         raise ProblemError("learning.feedback", rule.feedback, text)
 
 
+def _whole_samples(config: Config) -> None:
+    rule, network = config.learning.name, config.network
+    if rule == "bptt":
+        return
+    for key, value, allowed in (
+        ("network.readout", network.readout, ("max", "mean", "last")),
+        ("network.batch_norm", network.batch_norm, (False,)),
+        ("network.dropout", network.dropout, (0,)),
+        ("neuron.refractory", config.neuron.refractory, (0,)),
+        ("training.label_smoothing", config.training.label_smoothing, (0,)),
+    ):
+        if value not in allowed:
+            text = f"goes with learning=bptt only; allowed with learning={rule} is {', '.join(map(show, allowed))}"
+            raise ProblemError(key, value, text)
+
+
 def _rule_engine(config: Config) -> None:
     if config.learning.name != "bptt" and config.engine not in ("auto", "reference"):
         text = f"computes learning=bptt only; allowed with learning={config.learning.name} are auto and reference"
@@ -222,6 +254,7 @@ RULES: list[Rule] = [
     _derived,
     _feedback,
     _online,
+    _whole_samples,
     _rule_engine,
     _slope,
     _area,
@@ -236,6 +269,8 @@ RULES: list[Rule] = [
     _folds,
     _speed,
     _spytorch,
+    _readout,
+    _normalised,
     _device,
     _rates,
 ]

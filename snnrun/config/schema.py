@@ -49,6 +49,7 @@ class NeuronConfig:
     reset: Literal["zero", "subtract", "none"]
     detach_reset: bool
     detach_recurrent: bool
+    refractory: NonNegative
     dt: Positive
 
 
@@ -116,7 +117,7 @@ class NetworkConfig:
     name: str
     hidden: Annotated[tuple[Count, ...], Filled()]
     recurrent: bool | tuple[bool, ...]
-    readout: Literal["max", "mean", "last"]
+    readout: Literal["max", "mean", "last", "softmax", "spike_count", "first_spike"]
     readout_tau_mem: Positive
     readout_tau_syn: NonNegative
     delays: Literal["none", "axonal", "synaptic"]
@@ -126,6 +127,9 @@ class NetworkConfig:
     delay_sigma: tuple[Positive, Positive] | None
     delay_shrink: Annotated[float, Bounds(at_least=0, at_most=1)]
     delay_round: bool
+    readout_population: Count
+    dropout: Annotated[float, Bounds(at_least=0, below=1)]
+    batch_norm: bool
 
 
 @OPTIONS["learning"].register("bptt")
@@ -174,8 +178,10 @@ class RegularizerConfig:
 
     lower: NonNegative
     lower_rate_hz: Positive
+    lower_per: Literal["neuron", "population"]
     upper: NonNegative
     upper_rate_hz: Positive
+    upper_per: Literal["neuron", "population"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +195,7 @@ class TrainingConfig:
     monitor: Literal["accuracy", "loss"]
     log_every: Count
     check: bool
+    label_smoothing: Annotated[float, Bounds(at_least=0, below=1)]
 
 
 @dataclass(frozen=True, kw_only=True)

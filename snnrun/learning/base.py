@@ -27,6 +27,7 @@ class Task:
         duration_s: length of a sample in seconds.
         generator: what a rule draws its own random weights from.
         readout_scale: factor on the standard deviation of such weights, that of the readout's initial ones.
+        label_smoothing: share of the target that goes to all classes alike.
     """
 
     network: Network
@@ -35,6 +36,7 @@ class Task:
     duration_s: float
     generator: torch.Generator
     readout_scale: float = 1.0
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,6 @@ def build_rule(config: LearningConfig, task: Task) -> Rule:
 
 def loss_of(output: NetworkOutput, labels: Tensor, task: Task) -> Tensor:
     """Cross-entropy of the logits, and the activity regularisers: what backpropagation through time descends."""
-    loss = functional.cross_entropy(output.logits, labels)
+    loss = functional.cross_entropy(output.logits, labels, label_smoothing=task.label_smoothing)
     penalty = task.bounds(output.counts, task.duration_s)
     return loss if penalty is None else loss + penalty

@@ -41,7 +41,7 @@ class Comparison:
         if self.rule.every_step:
             steps = result.output.shape[1]
             return functional.cross_entropy(result.output.flatten(0, 1), labels.repeat_interleave(steps))
-        output = NetworkOutput(network.reduction(result.output), result.counts, None, result.active)
+        output = NetworkOutput(network.reduction(result.output), result.counts, None, (result.active,))
         return loss_of(output, labels, task)
 
 

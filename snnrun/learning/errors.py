@@ -30,12 +30,12 @@ class Verdict:
         self.answer = self._run(task, inputs, readout)
         logits = self.answer.logits.detach().requires_grad_()
         counts = tuple(layer.detach().requires_grad_() for layer in self._activity.counts)
-        loss = loss_of(NetworkOutput(logits, counts, None, self._activity.active), labels, task)
+        loss = loss_of(NetworkOutput(logits, counts, None, (self._activity.active,)), labels, task)
         errors, *on_counts = torch.autograd.grad(loss, [logits, *counts], materialize_grads=True)
         self.errors: Tensor = errors
         self.on_counts: list[Tensor] = on_counts
         self.loss = loss.item()
-        self.output = NetworkOutput(self.answer.logits, self._activity.counts, None, self._activity.active)
+        self.output = NetworkOutput(self.answer.logits, self._activity.counts, None, (self._activity.active,))
 
     @torch.no_grad()
     def _run(self, task: Task, inputs: EventBatch, readout: Readout) -> Answer:
@@ -116,7 +116,7 @@ class AtEveryStep(Critic):
 
     def outcome(self, activity: Activity) -> Outcome:
         """See `Critic.outcome`."""
-        return Outcome(self._loss, NetworkOutput(self._answer.logits, activity.counts, None, activity.active))
+        return Outcome(self._loss, NetworkOutput(self._answer.logits, activity.counts, None, (activity.active,)))
 
 
 def errors_now(trace: Tensor, labels: Tensor, steps: int) -> tuple[float, Tensor]:
@@ -141,4 +141,4 @@ def for_neurons(readout: Readout) -> Readout:
 def at_rest(readout: Readout, inputs: EventBatch, task: Task) -> tuple[Integrators, Answer]:
     """Readout and logits before the first step."""
     zeros = readout.weight.detach().new_zeros(inputs.batch, readout.weight.shape[1])
-    return Integrators(readout, zeros, zeros), ANSWERS[task.network.reduction_name](zeros, inputs.steps)
+    return Integrators(readout, zeros, zeros), ANSWERS[task.network.reduction.name](zeros, inputs.steps)

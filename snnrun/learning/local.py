@@ -124,4 +124,4 @@ def _joined(parts: Sequence[tuple[float, NetworkOutput]]) -> NetworkOutput:
     """The output of a batch, of those of groups of its samples with their shares."""
     active = torch.stack([share * output.active for share, output in parts]).sum(0)
     counts = tuple(torch.cat(layer) for layer in zip(*(output.counts for _, output in parts), strict=True))
-    return NetworkOutput(torch.cat([output.logits for _, output in parts]), counts, None, active)
+    return NetworkOutput(torch.cat([output.logits for _, output in parts]), counts, None, (active,))

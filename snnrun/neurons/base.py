@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -27,8 +26,8 @@ class Neuron(nn.Module, ABC):
         detach_reset: True keeps the gradient from flowing through the reset.
     """
 
-    name: ClassVar[str]
-    states: ClassVar[tuple[str, ...]]
+    name: str
+    states: tuple[str, ...]
 
     def __init__(self, reset: str, detach_reset: bool) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from snnrun.surrogates import SHAPES, Surrogate, smooth_spike, spike
+from snnrun.surrogates import SHAPES, Surrogate, register_derivative, smooth_spike, spike
 
 LEARNING = [name for name in SHAPES if name != "none"]
 KINKED = {"boxcar", "triangle"}
@@ -90,3 +90,16 @@ def test_cutoff_drops_only_what_is_below_that_share_of_the_peak() -> None:
     kept = whole.derivative(x) >= 1e-3
     assert 0 < kept.sum() < len(x)
     torch.testing.assert_close(cut.derivative(x), torch.where(kept, whole.derivative(x), 0.0))
+
+
+@pytest.mark.parametrize("scale", ["none", "peak", "area"])
+def test_of_a_derivative_alone_all_else_is_found_numerically(scale: str) -> None:
+    register_derivative("copied", beta=3.0)(SHAPES["sigmoid"].derivative)
+    try:
+        found, expected = (Surrogate(name, 3.0, scale=scale) for name in ("copied", "sigmoid"))
+        x = torch.linspace(-3, 3, 101)
+        assert (found.peak, found.factor) == pytest.approx((expected.peak, expected.factor), rel=1e-6)
+        torch.testing.assert_close(found.derivative(x), expected.derivative(x))
+        torch.testing.assert_close(found.primitive(x), expected.primitive(x), atol=1e-4, rtol=0)
+    finally:
+        SHAPES.remove("copied")

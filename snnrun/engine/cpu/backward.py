@@ -342,7 +342,7 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
             for number in range(layers - 1, -1, -1):
                 layer = table[number]
                 width, below = layer.width, layer.below
-                keep = 1 if layer.trained or layer.through > zero else 0
+                keep = 1 if layer.trained or layer.remembers or layer.through > zero else 0
                 saved = states * samples * chunks * below + c * states * samples * width
                 checkpoint = checkpoints[saved : saved + states * samples * width].reshape(states, samples, width)
                 x = x_work[: interval * padded_samples * width].reshape(interval, padded_samples, width)

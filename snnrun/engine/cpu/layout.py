@@ -31,14 +31,14 @@ def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
     they begin in the flat array. below: sum of the widths of the layers below. recurrent_panels, above_panels: where
     the packed transposed weights begin through which this layer's spikes act. send_back: whether the gradient flows
     through recurrent spikes that are not delayed. carries: whether it flows from a step to the spikes before it within
-    a neuron. trained: whether a constant needs a gradient. taps, recurrent_taps: bins in which a delayed spike arrives,
+    a neuron. trained: whether a constant needs a gradient. remembers: whether the adjoint needs the states in any case. taps, recurrent_taps: bins in which a delayed spike arrives,
     0 without delays; each weight then is that many numbers. offsets, recurrent_offsets: where the delays begin. late:
     whether any is delayed. send_late: whether the gradient flows through delayed recurrent spikes. curve ... threshold:
     the surrogate.
     """
     whole = [
         "neurons", "width", "inputs", "senders", "constant_rows", "weight", "recurrent", "constants", "below",
-        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "taps", "recurrent_taps", "offsets",
+        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "remembers", "taps", "recurrent_taps", "offsets",
         "recurrent_offsets", "late", "send_late", "curve",
     ]  # fmt: skip
     broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold"]
@@ -197,6 +197,7 @@ def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
         record["send_back"] = back and record["recurrent_taps"] == 0
         record["late"] = record["taps"] > 0 or record["recurrent_taps"] > 0
         record["carries"] = not layer.neuron.detach_reset or EQUATIONS[layer.neuron.name].spikes_act
+        record["remembers"] = EQUATIONS[layer.neuron.name].remembers
         record["trained"] = any(constant.requires_grad for constant in layer.constants)
         _set_numbers(record, layer)
     record = np.zeros(1, READOUT)[0]

@@ -3,5 +3,6 @@
 from snnrun.engine.cpu.neurons.base import EQUATIONS, Equations, Rules
 
 from snnrun.engine.cpu.neurons import adaptive, lif  # isort: skip
+from snnrun.engine.cpu.neurons import refractory  # isort: skip  (wraps the models above)
 
-__all__ = ["EQUATIONS", "Equations", "Rules", "adaptive", "lif"]
+__all__ = ["EQUATIONS", "Equations", "Rules", "adaptive", "lif", "refractory"]

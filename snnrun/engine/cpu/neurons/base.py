@@ -39,6 +39,7 @@ class Equations:
             results. `before` and `after` are the states around the step. Without a gradient through the reset
             (rules.through = 0) nothing but grad_constants may depend on `before` and `after`: where no constant is
             trained, the engine does not keep them.
+        remembers: whether the adjoint depends on `before` and `after` in any case, so that they are always kept.
         spikes_act: whether spikes act on the state other than by the reset, so that their gradient is never nothing.
     """
 
@@ -47,6 +48,7 @@ class Equations:
     step: Callable[..., Any]
     adjoint: Callable[..., Any]
     spikes_act: bool = False
+    remembers: bool = False
 
 
 EQUATIONS: Registry[Equations] = Registry("neuron")
