@@ -13,7 +13,7 @@ from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.line import Flag
 from snnrun.commands.train import FLAGS, RESUME
-from snnrun.config.plugin_tree import add_plugins, plugin_words
+from snnrun.config.plugin_tree import with_plugins
 from snnrun.config.tree import EXPERIMENT, Tree, read_section, read_tree
 from snnrun.errors import UserError
 
@@ -100,7 +100,7 @@ def _of_config(start: str, before: Sequence[str], flags: Sequence[Flag]) -> Iter
     if start.startswith("-"):
         yield from by_name
         return
-    tree = add_plugins(read_tree(_config_dirs(before)), plugin_words(before))
+    tree = with_plugins(read_tree(_config_dirs(before)), before)
     group, equals, value = start.partition("=")
     if equals and group in tree.groups:
         done, comma, _ = value.rpartition(",")  # surrogate=sigmoid,sup<TAB> in a sweep

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snnrun.commands.line import HELP, split
-from snnrun.config.plugin_tree import add_plugins, plugin_words
+from snnrun.config.plugin_tree import with_plugins
 from snnrun.config.tree import read_tree
 from snnrun.errors import UserError
 from snnrun.registry import did_you_mean
@@ -89,7 +89,7 @@ def make_data_set(words: Sequence[str]) -> None:
 
 def show_data_set(words: Sequence[str]) -> None:
     """Print what the data set that the first word names holds, and draw it; keys of `dataset` and `seed` may follow."""
-    name = _name("show", words, add_plugins(read_tree(), plugin_words(words)).groups["dataset"])
+    name = _name("show", words, with_plugins(read_tree(), words).groups["dataset"])
     pictures = [word for word in words[1:] if word.startswith("path=")]
     path = Path(pictures[-1].removeprefix("path=") if pictures else f"{name}.png")
     from snnrun.config.compose import compose

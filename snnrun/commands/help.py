@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snnrun.commands.line import Flag
-from snnrun.config.plugin_tree import add_plugins, plugin_words
+from snnrun.config.plugin_tree import with_plugins
 from snnrun.config.tree import Key, Option, Tree, read_section, read_tree
 
 INDENT = "  "
@@ -15,7 +15,7 @@ def train_help(flags: Sequence[Flag], words: Sequence[str], config_dir: Path | N
 
     Where `words` choose options (neuron=lif), it is the keys of those options instead.
     """
-    tree = add_plugins(read_tree([config_dir] if config_dir else []), plugin_words(words))
+    tree = with_plugins(read_tree([config_dir] if config_dir else []), words)
     chosen = [(group, name) for group, _, name in (word.partition("=") for word in words)]
     known = [(group, name) for group, name in chosen if name in tree.groups.get(group, {})]
     return _option_help(tree, known) if known else _overview(tree, flags)

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from snnrun.config.check import MISSING, ProblemError, check, show
 from snnrun.config.overrides import Setting, experiment_of, parse, plugin_files
-from snnrun.config.plugin_tree import add_plugins
+from snnrun.config.plugin_tree import add_plugins, plugin_words
 from snnrun.config.resolvers import register_resolvers
 from snnrun.config.rules import check_rules
 from snnrun.config.schema import OPTIONS, Config
@@ -95,9 +95,10 @@ def to_container(config: Config) -> dict[str, Any]:
 
 def tree_with_plugins(overrides: Sequence[str], config_dir: Path | None = None) -> Tree:
     """All that can be set, after the plug-ins on the line have been imported."""
-    files = plugin_files(overrides)
+    tree = read_tree([config_dir] if config_dir else [])
+    files = plugin_files(overrides) or plugin_words(overrides, tree)
     load_plugins(files)
-    tree = add_plugins(read_tree([config_dir] if config_dir else []), files)
+    tree = add_plugins(tree, files)
     for group, options in tree.groups.items():
         for name in OPTIONS.get(group, ()):
             options.setdefault(name, Option(name, "", ()))

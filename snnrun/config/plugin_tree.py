@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from snnrun.config.tree import Key, Option, Tree
+from snnrun.config.tree import EXPERIMENT, Key, Option, Tree
 
 # What a plug-in decorates with -> the group whose options it adds to.
 DECORATORS = {
@@ -30,10 +30,22 @@ def add_plugins(tree: Tree, files: list[str]) -> Tree:
     return Tree(groups, tree.defaults, tree.keys, tree.sections)
 
 
-def plugin_words(words: Iterable[str]) -> list[str]:
-    """Return the files of `plugins=[...]` among the words of a command line, without the grammar of overrides."""
-    given = [word.partition("=")[2] for word in words if word.lstrip("+").startswith("plugins=[")]
-    return [file.strip(" '\"") for file in given[-1].strip("[]").split(",")] if given else []
+def with_plugins(tree: Tree, words: Iterable[str]) -> Tree:
+    """Return the tree with the options of the plug-ins among the words of a command line."""
+    return add_plugins(tree, plugin_words(words, tree))
+
+
+def plugin_words(words: Iterable[str], tree: Tree) -> list[str]:
+    """Return the files of `plugins=[...]` among the words of a command line, else those that its presets name."""
+    given, presets = [], []
+    for key, _, value in (word.lstrip("+").partition("=") for word in words):
+        if key == "plugins":
+            given.append(value)
+        for name in value.split(",") if key == EXPERIMENT else ():
+            option = tree.groups[EXPERIMENT].get(name)
+            presets += [key.default for key in (option.keys if option else ()) if key.name == "plugins"]
+    files = (file.strip(" '\"") for text in given[-1:] or presets for file in text.strip("[]").split(","))
+    return [file for file in files if file]
 
 
 def _common(tree: Tree, group: str) -> set[str]:

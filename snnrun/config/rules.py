@@ -166,7 +166,8 @@ def _readout(config: Config) -> None:
 
 
 def _normalised(config: Config) -> None:
-    if config.network.batch_norm and isinstance(config.init, CalibratedConfig):
+    network = config.network
+    if network.batch_norm and isinstance(config.init, CalibratedConfig):
         text = "cannot go with init=calibrated, since normalised currents do not depend on the scale of the weights"
         raise ProblemError("network.batch_norm", True, text)
     if network.batch_norm and network.delays != "none" and network.delayed != "recurrent":

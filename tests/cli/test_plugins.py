@@ -100,6 +100,17 @@ def test_a_sweep_over_options_of_plugins(here):
     assert {found["engine"] for found in results} == {"reference", "cpu"}
 
 
+def test_a_preset_can_name_plugins(here):
+    (here / "mine" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\n# Mine\ndefaults:\n  - override /neuron: qif\nplugins: [my_neuron.py]\n"
+    (here / "mine" / "experiment" / "quadratic.yaml").write_text(text)
+    words = ("experiment=quadratic", "--config-dir", "mine", "neuron.critical=0.7")
+    done = snnrun(here, "train", *words, "--cfg", "job", "--resolve")
+    assert "name: qif" in done.stdout, done.stderr
+    assert "critical: 0.7" in done.stdout
+    assert candidates(["train", *words[:3], "neuron=q"]) == ["neuron=qif"]
+
+
 def test_help_and_completion_know_the_options_without_importing(here, capsys):
     assert main(["train", "plugins=[my_neuron.py,more.py]", "--help"]) == 0
     assert "Quadratic integrate-and-fire" in capsys.readouterr().out

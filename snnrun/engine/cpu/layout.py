@@ -31,15 +31,15 @@ def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
     they begin in the flat array. below: sum of the widths of the layers below. recurrent_panels, above_panels: where
     the packed transposed weights begin through which this layer's spikes act. send_back: whether the gradient flows
     through recurrent spikes that are not delayed. carries: whether it flows from a step to the spikes before it within
-    a neuron. trained: whether a constant needs a gradient. remembers: whether the adjoint needs the states in any case. taps, recurrent_taps: bins in which a delayed spike arrives,
-    0 without delays; each weight then is that many numbers. offsets, recurrent_offsets: where the delays begin. late:
-    whether any is delayed. send_late: whether the gradient flows through delayed recurrent spikes. curve ... threshold:
-    the surrogate.
+    a neuron. trained: whether a constant needs a gradient. remembers: whether the adjoint needs the states in any case.
+    taps, recurrent_taps: bins in which a delayed spike arrives, 0 without delays; each weight then is that many
+    numbers. offsets, recurrent_offsets: where the delays begin. late: whether any is delayed. send_late: whether the
+    gradient flows through delayed recurrent spikes. curve ... threshold: the surrogate.
     """
     whole = [
         "neurons", "width", "inputs", "senders", "constant_rows", "weight", "recurrent", "constants", "below",
-        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "remembers", "taps", "recurrent_taps", "offsets",
-        "recurrent_offsets", "late", "send_late", "curve",
+        "recurrent_panels", "above_panels", "send_back", "carries", "trained", "remembers", "taps", "recurrent_taps",
+        "offsets", "recurrent_offsets", "late", "send_late", "curve",
     ]  # fmt: skip
     broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold"]
     return np.dtype([(name, np.int64) for name in whole] + [(name, real) for name in broken], align=True)
