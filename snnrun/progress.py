@@ -98,6 +98,8 @@ class Progress:
 def epoch_line(row: Mapping[str, float | None]) -> str:
     """Return the figures of an epoch in one line: loss and accuracy (train, valid), rate, speed and time.
 
+    Where `learning.cutoff` spares neuron-steps the backward pass, also the share of those that it did not, by layer.
+
     >>> epoch_line({"loss/train": 1.5, "loss/valid": 2.0, "rate_hz/hidden1": 12.25, "time/epoch_s": 4.0})
     'loss 1.500 valid 2.000  rate 12.2 Hz  4.0 s'
     """
@@ -105,6 +107,8 @@ def epoch_line(row: Mapping[str, float | None]) -> str:
     parts = [_pair("loss", given, "{:.3f}"), _pair("accuracy", given, "{:.1%}")]
     rates = [f"{value:.1f}" for tag, value in given.items() if tag.startswith("rate_hz/")]
     parts.append(f"rate {', '.join(rates)} Hz" if rates else "")
+    active = [value for tag, value in given.items() if tag.startswith("active/")]
+    parts.append(f"active {', '.join(f'{share:.1%}' for share in active)}" if any(x < 1 for x in active) else "")
     for tag, form in (("time/samples_per_s", "{:.0f} samples/s"), ("time/epoch_s", "{:.1f} s")):
         parts.append(form.format(given[tag]) if tag in given else "")
     return "  ".join(part for part in parts if part)

@@ -70,6 +70,8 @@ def on_terminal() -> str:
 def test_a_line_has_what_is_given() -> None:
     assert epoch_line(ROW) == LINE
     assert epoch_line({"loss/train": 1.0, "accuracy/valid": None}) == "loss 1.000"
+    assert epoch_line({"active/hidden1": 1.0, "active/hidden2": 1.0}) == ""
+    assert epoch_line({"active/hidden1": 0.064, "active/hidden2": 1.0}) == "active 6.4%, 100.0%"
 
 
 def test_a_file_gets_one_line_an_epoch_and_an_early_one() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from snnrun.engine.cpu.compile import inner_function, row_function
-from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, multiply_tile, trailing_zeros
+from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, gather_panel, multiply_tile, trailing_zeros
 
 
 @row_function
@@ -35,7 +35,8 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
     """target[unit[e]] += grads[k * source_stride + m] over the events e of all samples m at all steps k.
 
     Events are sorted by unit first, so that a row of `target` is loaded and stored once: with many events a unit
-    that halves the traffic. The events of (m, k) are at pointer[start + m * sample_stride + k] and the next.
+    that halves the traffic. A panel at a time, since that much of `grads` fits in the first-level cache. The events of
+    (m, k) are at pointer[start + m * sample_stride + k] and the next.
 
     Args:
         grads: (steps * source_stride, width).
@@ -61,12 +62,15 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
                 place = begin[unit[e]]
                 order[place] = k * source_stride + m
                 begin[unit[e]] = place + 1
-    first = 0
-    for c in range(units):
-        last = begin[c]
-        if last > first:
-            add_rows(target[c], grads, order, first, last)
-        first = last
+    width = target.shape[1]
+    flat_target, flat_grads = target.reshape(-1), grads.reshape(-1)
+    for panel in range(0, width, PANEL_BYTES // target.itemsize):
+        first = 0
+        for c in range(units):
+            last = begin[c]
+            if last > first:
+                gather_panel(flat_target, c * width + panel, flat_grads, panel, width, order, first, last)
+            first = last
     return order
 
 

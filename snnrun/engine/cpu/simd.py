@@ -145,6 +145,55 @@ def dot(typing_context, a, a_start, b, b_start, panels):  # type: ignore[no-unty
 
 
 @intrinsic
+def gather_panel(typing_context, total, total_start, table, table_start, stride, row, first, last):  # type: ignore[no-untyped-def]
+    """total[total_start + n] += sum over first <= e < last of table[table_start + row[e] * stride + n], n in a panel.
+
+    total and table are flat and contiguous. Four sums that do not wait for each other; they stay in registers.
+    """
+    element = total.dtype
+    signature = types.void(total, types.intp, table, types.intp, types.intp, row, types.intp, types.intp)
+    size = element.bitwidth // 8
+    lanes = REGISTER_BYTES // size
+    vectors, ways = PANEL_BYTES // REGISTER_BYTES, 4
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        first, last = args[6], args[7]
+        base = pointer_to(context, builder, signature.args[2], args[2], args[3])
+        number = lambda k: ir.Constant(first.type, k)  # noqa: E731
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+
+        def at(row: Any, v: int) -> Any:
+            return builder.bitcast(builder.gep(row, [number(v * lanes)]), vector.as_pointer())
+
+        places = [at(pointer_to(context, builder, signature.args[0], args[0], args[1]), v) for v in range(vectors)]
+        nothing = ir.Constant(vector, [0.0] * lanes)
+        sums = [[cgutils.alloca_once_value(builder, nothing) for _ in places] for _ in range(ways)]
+
+        def add(event: Any, sum_of_way: list[Any]) -> None:
+            index = builder.load(pointer_to(context, builder, signature.args[5], args[5], event))
+            source = builder.gep(base, [builder.mul(builder.sext(index, first.type), args[4])])
+            for v, place in enumerate(sum_of_way):
+                value = builder.load(at(source, v), align=size)
+                builder.store(builder.fadd(builder.load(place), value), place)
+
+        count = builder.sub(last, first)
+        whole = builder.add(first, builder.mul(builder.sdiv(count, number(ways)), number(ways)))
+        with cgutils.for_range_slice(builder, first, whole, number(ways)) as (event, _):
+            for way in range(ways):
+                add(builder.add(event, number(way)), sums[way])
+        with cgutils.for_range(builder, last, start=whole) as loop:
+            add(loop.index, sums[0])
+        for v, place in enumerate(places):
+            result = builder.load(place, align=size)
+            for way in range(ways):
+                result = builder.fadd(result, builder.load(sums[way][v]))
+            builder.store(result, place, align=size)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
 def trailing_zeros(typing_context, bits):  # type: ignore[no-untyped-def]
     """Number of the lowest bit of a uint64 that is set; undefined for 0."""
 
