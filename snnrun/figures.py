@@ -27,8 +27,10 @@ FONT_SIZE = 9
 POINTS_PER_INCH = 72
 MOST_CLASSES_WITH_NUMBERS = 25
 RASTER_INCHES = 7.0, 3.4
-# Room for numbers of five digits. A layout that fits itself draws everything twice, and rasters are drawn all the time.
+# Room for numbers of five digits. A layout that fits itself draws everything twice.
 RASTER_MARGINS = {"left": 0.1, "right": 0.97, "bottom": 0.15, "top": 0.91}
+PAIR_INCHES = 7.0, 3.0
+PAIR_MARGINS = {"left": 0.09, "right": 0.97, "bottom": 0.16, "top": 0.9, "wspace": 0.24}
 CURVE_POINTS = 2001
 
 
@@ -81,8 +83,7 @@ def raster(
         title: what the picture shows; the mean rate is added.
         rows: what a row is: "channel" or "neuron".
     """
-    figure, (axes,) = panels(1, *RASTER_INCHES, fitted=False)
-    figure.subplots_adjust(**RASTER_MARGINS)
+    figure, (axes,) = panels(1, *RASTER_INCHES, RASTER_MARGINS)
     row_points = 0.75 * RASTER_INCHES[1] * POINTS_PER_INCH / channels
     size = float(np.clip(1.6 * row_points, 1.3, 9.0))  # longer than a row is high: most rows are empty at any time
     axes.plot(times, units, linestyle="none", marker="|", color="black", markersize=size, markeredgewidth=0.9)
@@ -102,7 +103,7 @@ def surrogate_curve(surrogate: "Surrogate") -> Figure:
 
     distance = torch.linspace(-1, 1, CURVE_POINTS, dtype=torch.float64)
     potential = (1 + distance).numpy()
-    figure, (left, right) = panels(2, width=7, height=3.0)
+    figure, (left, right) = panels(2, *PAIR_INCHES, PAIR_MARGINS)
     derivative = surrogate.derivative(distance).numpy()
     left.plot(potential, derivative, color=BLUE)
     left.set(ylabel="surrogate derivative", ylim=(1.05 * min(derivative.min(), 0), 1.05 * surrogate.peak or 1))
@@ -149,7 +150,7 @@ def confusion(counts: NDArray[np.integer[Any]], classes: Sequence[str], title: s
 
 def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None = None) -> Figure:
     """Loss and accuracy of training and validation over the epochs, from the rows of metrics.csv."""
-    figure, (left, right) = panels(2, width=7, height=3.0)
+    figure, (left, right) = panels(2, *PAIR_INCHES, PAIR_MARGINS)
     for axes, name, unit, scale in ((left, "loss", "cross-entropy [nat]", 1), (right, "accuracy", "accuracy [%]", 100)):
         for part, colour, marker in (("train", BLUE, "o"), ("valid", ORANGE, "s")):
             points = [(row["epoch"], scale * row[f"{name}/{part}"]) for row in rows if f"{name}/{part}" in row]
@@ -167,9 +168,13 @@ def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None 
     return figure
 
 
-def panels(number: int, width: float, height: float, fitted: bool = True) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of `number` panels side by side, sizes in inches; `fitted`: the margins are made to fit."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if fitted else None)
+def panels(
+    number: int, width: float, height: float, margins: Mapping[str, float] | None = None
+) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure of `number` panels side by side, sizes in inches; without `margins`, they are made to fit."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=None if margins else "constrained")
+    if margins:
+        figure.subplots_adjust(**margins)
     panels = figure.subplots(1, number, squeeze=False)[0]
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,5 +1,6 @@
 """`snnrun train resume=FOLDER`: go on with a run."""
 
+import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -36,8 +37,11 @@ def resume(line: Line) -> int:
 
 def _resume(folder: Path, overrides: list[str]) -> int:
     from snnrun.sweeps.job import tell
+
+    gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
     from snnrun.train import resume as go_on  # imports torch
 
+    gc.enable()
     try:
         go_on(folder, overrides)
     except UserError:

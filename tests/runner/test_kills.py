@@ -47,13 +47,15 @@ def test_a_run_killed_again_and_again_ends_as_one_left_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_fifty_kills_of_the_installed_command(tmp_path):
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_kills_of_the_installed_command(tmp_path, seed):
     with installed(tmp_path) as start:
-        assert killed_and_resumed(start, tmp_path, kills=50, seed=2) >= 1
+        assert killed_and_resumed(start, tmp_path, kills=10, seed=seed) >= 1
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_without_the_time_to_start(tmp_path):
+@pytest.mark.parametrize("seed", range(5))
+def test_twenty_kills_without_the_time_to_start(tmp_path, seed):
     """Most of the moments are in the epochs and the writing, since everything is imported already."""
     with forked(tmp_path) as start:
-        assert killed_and_resumed(start, tmp_path, kills=200, seed=3) >= 1
+        assert killed_and_resumed(start, tmp_path, kills=20, seed=seed) >= 1
