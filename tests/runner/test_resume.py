@@ -41,7 +41,7 @@ def test_a_run_that_broke_off_at_its_end_is_finished(left_alone, copy):
 
 
 def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
-    keys = ["optimizer.schedule=plateau", "optimizer.schedule_step=1", "training.early_stopping=2"]
+    keys = ["optimizer.schedule=plateau", "optimizer.schedule_step=1", "training.early_stopping=2", "optimizer.lr=1e-30"]
     train.run(compose([*TINY, *keys]), tmp_path / "whole", [])
     folder = stopped(3, *keys)
     train.resume(folder)
@@ -49,6 +49,22 @@ def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
     assert RunFolder(folder).results()["epochs"] == 3
     with pytest.raises(UserError, match="it stopped early, 2 epochs after its best"):
         train.resume(folder, ["training.epochs=9"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "network.delays=synaptic init=calibrated neuron=cuba_lif_heterogeneous optimizer.schedule=onecycle",
+        "learning=decolle optimizer=sgd optimizer.momentum=0.9 dataset.validation=none",
+        "learning=eprop optimizer=adamax",
+    ],
+)
+def test_whatever_else_has_a_state_goes_on(stopped, tmp_path, words):
+    keys = [*words.split(), "engine=auto", "training.epochs=3"]
+    train.run(compose([*TINY, *keys]), tmp_path / "whole", [])
+    folder = stopped(3, *keys)
+    train.resume(folder)
+    assert_same(tmp_path / "whole", folder)
 
 
 @pytest.mark.parametrize("name", ["none", "step", "exponential", "cosine", "onecycle", "plateau"])
