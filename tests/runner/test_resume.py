@@ -41,7 +41,12 @@ def test_a_run_that_broke_off_at_its_end_is_finished(left_alone, copy):
 
 
 def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
-    keys = ["optimizer.schedule=plateau", "optimizer.schedule_step=1", "training.early_stopping=2", "optimizer.lr=1e-30"]
+    keys = [
+        "optimizer.schedule=plateau",
+        "optimizer.schedule_step=1",
+        "training.early_stopping=2",
+        "optimizer.lr=1e-30",
+    ]
     train.run(compose([*TINY, *keys]), tmp_path / "whole", [])
     folder = stopped(3, *keys)
     train.resume(folder)
@@ -57,6 +62,7 @@ def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
         "network.delays=synaptic init=calibrated neuron=cuba_lif_heterogeneous optimizer.schedule=onecycle",
         "learning=decolle optimizer=sgd optimizer.momentum=0.9 dataset.validation=none",
         "learning=eprop optimizer=adamax",
+        "network.dropout=0.3 neuron=alif",
     ],
 )
 def test_whatever_else_has_a_state_goes_on(stopped, tmp_path, words):
