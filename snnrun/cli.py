@@ -27,6 +27,7 @@ class Verb:
 
 VERBS = {
     "train": Verb("train a network, or a whole sweep with -m", "snnrun.commands.train"),
+    "eval": Verb("judge trained networks again, on changed data too", "snnrun.commands.eval"),
     "data": Verb("list and make data sets", "snnrun.commands.data"),
     "report": Verb("tables and figures over many runs", "snnrun.commands.report"),
     "board": Verb("open TensorBoard on the runs", "snnrun.commands.board"),

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from snnrun.data.batch import EventBatch
 from snnrun.engine.types import Engine
-from snnrun.network import Network
+from snnrun.network import Network, NetworkOutput
 
 Batches = Callable[[], Iterator[tuple[EventBatch, Tensor]]]
+Watch = Callable[[EventBatch, NetworkOutput], None]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,17 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: Network, engine: Engine, batches: Batches, device: torch.device) -> Evaluation:
-    """Loss and accuracy of `network` over all that `batches()` yields."""
+def evaluate(
+    network: Network, engine: Engine, batches: Batches, device: torch.device, watch: Watch | None = None
+) -> Evaluation:
+    """Loss and accuracy of `network` over all that `batches()` yields; `watch` sees each batch and its output."""
     network.eval()
     total, labels, predictions = 0.0, [], []
     for inputs, targets in batches():
-        logits = network(inputs.to(device), engine).logits.cpu()
+        output = network(inputs.to(device), engine)
+        if watch is not None:
+            watch(inputs, output)
+        logits = output.logits.cpu()
         total += functional.cross_entropy(logits, targets, reduction="sum").item()
         labels.append(targets)
         predictions.append(logits.argmax(1))

@@ -58,11 +58,8 @@ def sample_raster(events: "EventBatch", sample: int, dt: float, title: str, rows
         title: what the picture shows; the mean rate is added.
         rows: what a row is: "channel" of the input, "neuron" of a layer.
     """
-    start, stop = sample * events.steps, (sample + 1) * events.steps
-    pointer = events.pointer[start : stop + 1].cpu().numpy()
-    steps = np.repeat(np.arange(events.steps), np.diff(pointer))
-    units = events.unit[int(pointer[0]) : int(pointer[-1])].cpu().numpy()
-    return raster((steps + 0.5) * dt, units, events.channels, events.steps * dt, title, rows)
+    times, units = _spikes_of(events, sample, dt)
+    return raster(times, units, events.channels, events.steps * dt, title, rows)
 
 
 def raster(
@@ -84,14 +81,43 @@ def raster(
         rows: what a row is: "channel" or "neuron".
     """
     figure, (axes,) = panels(1, *RASTER_INCHES, RASTER_MARGINS)
-    row_points = 0.75 * RASTER_INCHES[1] * POINTS_PER_INCH / channels
-    size = float(np.clip(1.6 * row_points, 1.3, 9.0))  # longer than a row is high: most rows are empty at any time
-    axes.plot(times, units, linestyle="none", marker="|", color="black", markersize=size, markeredgewidth=0.9)
-    axes.set(xlim=(0, duration), ylim=(-0.5, channels - 0.5), xlabel="time [ms]", ylabel=rows)
-    axes.yaxis.set_major_locator(whole_numbers())
+    _draw_raster(axes, times, units, channels, duration, RASTER_INCHES[1])
+    axes.set(xlabel="time [ms]", ylabel=rows)
     rate_hz = len(times) / channels / (duration / 1000)
     _title(axes, f"{title} ({rate_hz:.1f} Hz per {rows})")
     return figure
+
+
+def draw_spikes(axes: "Axes", events: "EventBatch", sample: int, dt: float, height: float) -> int:
+    """Draw one sample of a batch as a raster into `axes`, `height` inches high; returns its number of spikes."""
+    times, units = _spikes_of(events, sample, dt)
+    _draw_raster(axes, times, units, events.channels, events.steps * dt, height)
+    return len(times)
+
+
+def _spikes_of(
+    events: "EventBatch", sample: int, dt: float
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.integer[Any]]]:
+    """Times [ms], in the middle of their steps, and units of one sample of a batch."""
+    start, stop = sample * events.steps, (sample + 1) * events.steps
+    pointer = events.pointer[start : stop + 1].cpu().numpy()
+    steps = np.repeat(np.arange(events.steps), np.diff(pointer))
+    return (steps + 0.5) * dt, events.unit[int(pointer[0]) : int(pointer[-1])].cpu().numpy()
+
+
+def _draw_raster(
+    axes: "Axes",
+    times: NDArray[np.floating[Any]],
+    units: NDArray[np.integer[Any]],
+    channels: int,
+    duration: float,
+    height: float,
+) -> None:
+    row_points = 0.75 * height * POINTS_PER_INCH / channels
+    size = float(np.clip(1.6 * row_points, 1.3, 9.0))  # longer than a row is high: most rows are empty at any time
+    axes.plot(times, units, linestyle="none", marker="|", color="black", markersize=size, markeredgewidth=0.9)
+    axes.set(xlim=(0, duration), ylim=(-0.5, channels - 0.5))
+    axes.yaxis.set_major_locator(whole_numbers())
 
 
 def surrogate_curve(surrogate: "Surrogate") -> Figure:
@@ -177,11 +203,16 @@ def panels(
         figure.subplots_adjust(**margins)
     panels = figure.subplots(1, number, squeeze=False)[0]
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=FONT_SIZE - 1)
-        axes.xaxis.label.set_size(FONT_SIZE)
-        axes.yaxis.label.set_size(FONT_SIZE)
+        style(axes)
     return figure, list(panels)
+
+
+def style(axes: "Axes") -> None:
+    """Give a panel the look of all the others."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=FONT_SIZE - 1)
+    axes.xaxis.label.set_fontsize(FONT_SIZE)
+    axes.yaxis.label.set_fontsize(FONT_SIZE)
 
 
 def whole_numbers() -> MaxNLocator:

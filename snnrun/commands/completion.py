@@ -11,11 +11,13 @@ from snnrun.cli import VERBS
 from snnrun.commands import board, report
 from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
+from snnrun.commands.eval import eval_keys
 from snnrun.commands.line import Flag
 from snnrun.commands.train import FLAGS, RESUME
 from snnrun.config.plugin_tree import with_plugins
 from snnrun.config.tree import EXPERIMENT, Tree, read_section, read_tree
 from snnrun.errors import UserError
+from snnrun.runs import find_runs
 
 # "=" splits words in bash, so the script takes the line apart itself and completes what stands after the last "=".
 BASH = r"""
@@ -83,6 +85,8 @@ def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
         return (*_of_config(start, before, FLAGS), RESUME)
     if verb == "bench":
         return (*_of_config(start, before, BENCH_FLAGS), *_of_section(start))
+    if verb == "eval":
+        return (*run_folders(start), *(f"{key}=" for key in eval_keys()))
     if verb == "data":
         return data_words(before) if before else ACTIONS
     if verb == "report":
@@ -90,6 +94,13 @@ def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
     if verb == "board":
         return [name for flag in board.FLAGS for name in (flag.name, *flag.aliases)]
     return SHELLS if verb == "completion" else ()
+
+
+def run_folders(start: str) -> list[str]:
+    """Return the run folders whose paths begin with `start`: those in outputs/, or in the folder that is named."""
+    folder = Path(start).expanduser() if start.endswith("/") else Path(start).expanduser().parent
+    base = folder if "/" in start else Path("outputs")
+    return [str(path) for path in find_runs([base])] if base.is_dir() else []
 
 
 def _of_config(start: str, before: Sequence[str], flags: Sequence[Flag]) -> Iterator[str]:

@@ -39,6 +39,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07")
         (["data", "make", ""], ["spoken_digits", "wav_folder"]),
         (["data", "make", "spoken_digits", "sp"], ["speakers="]),
         (["completion", "z"], ["zsh"]),
+        (["eval", "dataset.time_j"], ["dataset.time_jitter="]),
+        (["eval", "che"], ["checkpoint="]),
         (["nothing", ""], []),
     ],
     ids=" ".join,
@@ -51,6 +53,18 @@ def test_options_of_a_config_dir_are_completed(tmp_path: Path) -> None:
     (tmp_path / "neuron").mkdir()
     (tmp_path / "neuron" / "mine.yaml").write_text("# Mine\nname: lif\n")
     assert candidates(["train", "--config-dir", str(tmp_path), "neuron=m"]) == ["neuron=mine"]
+
+
+def test_run_folders_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("outputs/train/a", "outputs/sweeps/s/t/beta=1,seed=2", "elsewhere/b", "elsewhere/none"):
+        (tmp_path / name).mkdir(parents=True)
+        if not name.endswith("none"):
+            (tmp_path / name / "config.yaml").touch()
+    assert candidates(["eval", "outputs/t"]) == ["outputs/train/a"]
+    assert candidates(["eval", "outputs/sweeps/s/t/beta=1,"]) == ["outputs/sweeps/s/t/beta=1,seed=2"]
+    assert candidates(["eval", "elsewhere/"]) == ["elsewhere/b"]
+    assert set(candidates(["eval", ""])) > {"outputs/train/a", "part="}
 
 
 class Shell:
