@@ -10,8 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from snnrun.config import Config
 from snnrun.config.check import show
 from snnrun.config.compose import from_container
-from snnrun.config.overrides import Setting, parse, unroll
+from snnrun.config.overrides import Setting, parse
 from snnrun.config.tree import read_tree
+from snnrun.config.unroll import unroll
 from snnrun.errors import UserError
 from snnrun.evaluation.keys import COMPUTING, OWN, SPLIT
 from snnrun.registry import did_you_mean

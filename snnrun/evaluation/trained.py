@@ -25,9 +25,6 @@ class Trained:
         self.folder = RunFolder.open(path)
         self.container = self.folder.config()
         self.results = self.folder.results()
-        copies = [path / "plugins" / Path(str(file)).name for file in self.container.get("plugins") or []]
-        if copies:  # what was trained is what the folder keeps, whatever became of the original
-            self.container["plugins"] = [str(copy.absolute()) for copy in copies]
 
     def case(self, changes: tuple[Change, ...]) -> Case:
         """The configuration with changes; raises UserError that names the folder where they do not fit it."""
