@@ -1,7 +1,7 @@
 """Summary protocol buffers, as TensorBoard's plugins read them. Made here, since torch's makers import much more."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +85,28 @@ def session_end(status: Literal["done", "failed"]) -> Any:
     code = api_pb2.STATUS_SUCCESS if status == "done" else api_pb2.STATUS_FAILURE
     info = SessionEndInfo(status=code, end_time_secs=time.time())
     return _hparams(SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=info))
+
+
+def experiment(columns: Mapping[str, Sequence[float | str]], metrics: Mapping[str, str]) -> Any:
+    """What the table of hyper-parameters shows of a whole sweep.
+
+    Args:
+        columns: the hyper-parameters with the values that they take, numbers or texts.
+        metrics: tags of scalars and their titles.
+    """
+    from tensorboard.plugins.hparams import api_pb2
+    from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    described = api_pb2.Experiment(time_created_secs=time.time())
+    for name, values in columns.items():
+        texts = any(isinstance(value, str) for value in values)
+        info = described.hparam_infos.add(name=name)
+        info.type = api_pb2.DATA_TYPE_STRING if texts else api_pb2.DATA_TYPE_FLOAT64
+        info.domain_discrete.extend(values)
+    for tag, title in metrics.items():
+        described.metric_infos.add(name=api_pb2.MetricName(tag=tag), display_name=title)
+    return _hparams(EXPERIMENT_TAG, HParamsPluginData(experiment=described))
 
 
 def _hparams(tag: str, content: Any) -> Any:

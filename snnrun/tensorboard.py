@@ -1,7 +1,7 @@
 """What a run shows in TensorBoard: scalars, histograms, pictures, texts, and its row of hyper-parameters."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,12 @@ SCALARS = re.compile(
 HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|delay_ms|weights)/\w+")
 IMAGES = re.compile(r"raster/\w+|surrogate|confusion")
 NOT_VARIED = ("output_dir", "name", "tags", "beta")  # beta: surrogate.beta is what every run has, resolved
+HEADLINES = {
+    "accuracy/valid_best": "best validation accuracy",
+    "accuracy/test": "test accuracy",
+    "loss/valid": "validation loss",
+    "time/epoch_s": "time of an epoch [s]",
+}
 CHARTS = {"loss": "loss/(train|valid)$", "accuracy": "accuracy/(train|valid)$"}
 
 
@@ -91,6 +97,19 @@ class Board:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def describe_sweep(folder: Path, configs: Sequence[Mapping[str, Any]]) -> None:
+    """Name the columns of the hyper-parameters table at the root of a sweep: the keys that its jobs differ in, and the
+    headline figures. TensorBoard takes the first description that it finds, so no job has one of its own."""
+    jobs = [hyper_parameters(config) for config in configs]
+    columns = {}
+    for key in dict.fromkeys(key for job in jobs for key in job):
+        values = list(dict.fromkeys(job[key] for job in jobs if key in job))
+        if len(values) > 1 or any(key not in job for job in jobs):
+            columns[key] = values
+    with EventFile(folder) as file:
+        file.add(summaries.experiment(columns, HEADLINES), 0)
 
 
 def hyper_parameters(config: Mapping[str, Any]) -> dict[str, float | str]:
