@@ -87,12 +87,13 @@ def session_end(status: Literal["done", "failed"]) -> Any:
     return _hparams(SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=info))
 
 
-def experiment(columns: Mapping[str, Sequence[float | str]], metrics: Mapping[str, str]) -> Any:
+def experiment(columns: Mapping[str, Sequence[float | str]], metrics: Mapping[str, str], complete: bool) -> Any:
     """What the table of hyper-parameters shows of a whole sweep.
 
     Args:
         columns: the hyper-parameters with the values that they take, numbers or texts.
         metrics: tags of scalars and their titles.
+        complete: whether numbers take no other values.
     """
     from tensorboard.plugins.hparams import api_pb2
     from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
@@ -103,7 +104,8 @@ def experiment(columns: Mapping[str, Sequence[float | str]], metrics: Mapping[st
         texts = any(isinstance(value, str) for value in values)
         info = described.hparam_infos.add(name=name)
         info.type = api_pb2.DATA_TYPE_STRING if texts else api_pb2.DATA_TYPE_FLOAT64
-        info.domain_discrete.extend(values)
+        if texts or complete:
+            info.domain_discrete.extend(values)
     for tag, title in metrics.items():
         described.metric_infos.add(name=api_pb2.MetricName(tag=tag), display_name=title)
     return _hparams(EXPERIMENT_TAG, HParamsPluginData(experiment=described))

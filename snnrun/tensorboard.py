@@ -99,17 +99,25 @@ class Board:
         self.close()
 
 
-def describe_sweep(folder: Path, configs: Sequence[Mapping[str, Any]]) -> None:
-    """Name the columns of the hyper-parameters table at the root of a sweep: the keys that its jobs differ in, and the
-    headline figures. TensorBoard takes the first description that it finds, so no job has one of its own."""
+def describe_sweep(folder: Path, configs: Sequence[Mapping[str, Any]], complete: bool) -> None:
+    """Name the columns of the hyper-parameters table at the root of a sweep.
+
+    They are the keys that its jobs differ in and the headline figures. TensorBoard takes the first description that it
+    finds, so no job has one of its own.
+
+    Args:
+        folder: the sweep's.
+        configs: those of its jobs.
+        complete: whether there will be no other jobs; of a search, the numbers that it will try are not known.
+    """
     jobs = [hyper_parameters(config) for config in configs]
-    columns = {}
+    columns: dict[str, list[float | str]] = {}
     for key in dict.fromkeys(key for job in jobs for key in job):
         values = list(dict.fromkeys(job[key] for job in jobs if key in job))
         if len(values) > 1 or any(key not in job for job in jobs):
             columns[key] = values
     with EventFile(folder) as file:
-        file.add(summaries.experiment(columns, HEADLINES), 0)
+        file.add(summaries.experiment(columns, HEADLINES, complete), 0)
 
 
 def hyper_parameters(config: Mapping[str, Any]) -> dict[str, float | str]:

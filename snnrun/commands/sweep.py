@@ -23,6 +23,7 @@ from snnrun.sweeps.job import Job
 from snnrun.sweeps.launchers import launch, require
 from snnrun.sweeps.record import Grid, Record, only_one
 from snnrun.sweeps.sharing import Machine
+from snnrun.tensorboard import describe_sweep
 
 if TYPE_CHECKING:
     from snnrun.sweeps.search import Search
@@ -35,6 +36,7 @@ def start(checked: Plan, folder: Path, line: Line) -> int:
     """Run all jobs of a new sweep in `folder`; returns 1 if one failed, else 0."""
     config_dir = str(line.config_dir.resolve()) if line.config_dir else None
     Record(line.words, config_dir, os.getcwd()).write(folder)
+    describe_sweep(folder, [to_container(config) for config in checked.configs], complete=checked.space is None)
     with only_one(folder):
         return _run(checked, folder, line.config_dir)
 

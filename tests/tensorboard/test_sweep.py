@@ -19,7 +19,7 @@ def config(shape: str, beta: float, seed: int) -> dict:
 def sweep(tmp_path: Path) -> Path:
     """Three jobs of a sweep that differ in shape, slope and seed."""
     jobs = [config("sigmoid", 5.0, 1), config("superspike", 10.0, 1), config("superspike", 100.0, 2)]
-    describe_sweep(tmp_path, jobs)
+    describe_sweep(tmp_path, jobs, complete=True)
     for number, job in enumerate(jobs):
         folder = tmp_path / f"job{number}"
         folder.mkdir()
