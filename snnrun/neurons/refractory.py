@@ -21,9 +21,8 @@ class Refractory(Neuron):
     Synaptic currents and adaptation go on meanwhile. A gradient flows through what the membrane keeps, and none
     through the spikes that cannot fall.
 
-    Source: the absolute refractory period of Gerstner et al. 2014, "Neuronal Dynamics", section 1.3, as NEST
-    (iaf_psc_exp) and Norse (LIFRefrac) discretise it: R = refractory / dt steps follow the spike. State that of the
-    model, and r.
+    Source: the absolute refractory period as simulators have it, a membrane that is clamped and a synaptic current that
+    goes on: NEST (iaf_psc_exp, t_ref) and Norse (lif_refrac, rho_reset). State that of the model, and r.
     """
 
     def __init__(self, inner: Neuron, steps: int) -> None:
