@@ -12,6 +12,7 @@ import torch
 
 from snnrun import train
 from snnrun.config.compose import compose
+from snnrun.config.stored import resumed_config
 from snnrun.errors import RunError, UserError
 from snnrun.lock import Lock, is_locked
 from snnrun.optimizers import Schedule, build_optimizer
@@ -26,7 +27,7 @@ def copy(left_alone: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(left_alone, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 4])
+@pytest.mark.parametrize("epoch", [1, 4])
 def test_a_stopped_run_goes_on_as_if_it_had_not(left_alone, stopped, tmp_path, epoch):
     folder = stopped(epoch)
     shutil.move(folder, tmp_path / "elsewhere")  # where it lies is no part of it
@@ -60,13 +61,13 @@ def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
     "words",
     [
         "network.delays=synaptic init=calibrated neuron=cuba_lif_heterogeneous optimizer.schedule=onecycle",
-        "learning=decolle optimizer=sgd optimizer.momentum=0.9 dataset.validation=none",
-        "learning=eprop optimizer=adamax",
-        "network.dropout=0.3 neuron=alif",
+        "network.dropout=0.3 learning=decolle optimizer=sgd optimizer.momentum=0.9 dataset.validation=none",
+        pytest.param("learning=eprop optimizer=adamax", marks=pytest.mark.slow),
+        pytest.param("network.dropout=0.3 neuron=alif", marks=pytest.mark.slow),
     ],
 )
 def test_whatever_else_has_a_state_goes_on(stopped, tmp_path, words):
-    keys = [*words.split(), "engine=auto", "training.epochs=3"]
+    keys = [*words.split(), "engine=auto", "training.epochs=3", "training.log_every=9"]
     train.run(compose([*TINY, *keys]), tmp_path / "whole", [])
     folder = stopped(3, *keys)
     train.resume(folder)
@@ -150,7 +151,6 @@ REFUSED = {
     "neuron=alif beta=2": "neuron=alif beta=2: would make it another experiment",
     "~training.epochs": "~training.epochs: would make it another experiment",
     "training={epochs:9}": "training={epochs:9}: would make it another experiment",
-    "training.epochs=2": "training.epochs=2: 4 are trained already",
     "training.epochs=-1": "training.epochs=-1: must be a whole number at least 0",
     "training.epoch=5": r"training.epoch=5: no such key \(did you mean training.epochs",
     "training.epochs=5,6": "training.epochs=5,6: several values are a sweep",
@@ -158,11 +158,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("words", REFUSED)
-def test_an_override_that_cannot_be_is_told_and_changes_nothing(copy, words):
-    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name != ".lock"}
+def test_an_override_that_cannot_be_is_told(left_alone, words):
     with pytest.raises(UserError, match=REFUSED[words]) as error:
-        train.resume(copy, words.split())
+        resumed_config(RunFolder(left_alone).config(), words.split())
     assert "\n" not in str(error.value)
+
+
+def test_fewer_epochs_are_refused_and_nothing_changes(copy):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(UserError, match=r"training\.epochs=2: 4 are trained already"):
+        train.resume(copy, ["training.epochs=2"])
     assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
@@ -218,7 +223,7 @@ def test_changed_data_are_told(tmp_path, stopped):
     assert len(folder.metrics()) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "pickle"])
+@pytest.mark.parametrize("damage", ["flip", "pickle"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(left_alone, copy, tmp_path, capsys, damage):
     folder = RunFolder(copy)
     folder.update_results(status="running")
@@ -230,8 +235,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(left_alone, co
         damaged = pack({**folder.load_checkpoint("last"), "more": Malicious(tmp_path / "made_by_the_pickle")})
     else:
         middle = len(content) // 2
-        flipped = content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
-        damaged = {"cut": content[:middle], "flip": flipped, "empty": b""}[damage]
+        damaged = content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
     path.write_bytes(damaged)
     train.resume(copy)
     assert "last.pt" in capsys.readouterr().out
