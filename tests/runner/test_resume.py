@@ -60,8 +60,8 @@ def test_early_stopping_and_a_schedule_that_waits_go_on(stopped, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        "network.delays=synaptic init=calibrated neuron=cuba_lif_heterogeneous optimizer.schedule=onecycle",
-        "network.dropout=0.3 learning=decolle optimizer=sgd optimizer.momentum=0.9 dataset.validation=none",
+        "network.delays=synaptic network.max_delay=9 init=calibrated neuron=cuba_lif_heterogeneous",
+        "learning=decolle optimizer=sgd optimizer.momentum=0.9 optimizer.schedule=onecycle dataset.validation=none",
         pytest.param("learning=eprop optimizer=adamax", marks=pytest.mark.slow),
         pytest.param("network.dropout=0.3 neuron=alif", marks=pytest.mark.slow),
     ],
