@@ -29,6 +29,8 @@ VERBS = {
     "train": Verb("train a network, or a whole sweep with -m", "snnrun.commands.train"),
     "eval": Verb("judge trained networks again, on changed data too", "snnrun.commands.eval"),
     "data": Verb("list and make data sets", "snnrun.commands.data"),
+    "ls": Verb("list the runs, all or those with some key", "snnrun.commands.ls"),
+    "show": Verb("show a run: results, configuration, learning curve", "snnrun.commands.show"),
     "report": Verb("tables and figures over many runs", "snnrun.commands.report"),
     "board": Verb("open TensorBoard on the runs", "snnrun.commands.board"),
     "bench": Verb("time one training step with each engine", "snnrun.commands.bench"),

@@ -13,6 +13,7 @@ from snnrun.commands.bench import BENCH_FLAGS
 from snnrun.commands.data import ACTIONS, data_words
 from snnrun.commands.eval import eval_keys
 from snnrun.commands.line import Flag
+from snnrun.commands.ls import FLAGS as LS_FLAGS
 from snnrun.commands.train import FLAGS, RESUME
 from snnrun.config.plugin_tree import with_plugins
 from snnrun.config.tree import EXPERIMENT, Tree, read_section, read_tree
@@ -87,6 +88,10 @@ def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
         return (*_of_config(start, before, BENCH_FLAGS), *_of_section(start))
     if verb == "eval":
         return (*run_folders(start), *(f"{key}=" for key in eval_keys()))
+    if verb == "ls":
+        return (*(name for flag in LS_FLAGS for name in (flag.name, *flag.aliases)), *_filters(start))
+    if verb == "show":
+        return run_folders(start)
     if verb == "data":
         return data_words(before) if before else ACTIONS
     if verb == "report":
@@ -94,6 +99,16 @@ def _of_verb(verb: str, before: Sequence[str], start: str) -> Iterable[str]:
     if verb == "board":
         return [name for flag in board.FLAGS for name in (flag.name, *flag.aliases)]
     return SHELLS if verb == "completion" else ()
+
+
+def _filters(start: str) -> list[str]:
+    """Return what runs can be told apart by: groups and keys; those of a section come once its name is typed."""
+    tree = read_tree()
+    group, equals, _ = start.partition("=")
+    if equals:
+        return [f"{group}={option}" for option in tree.groups.get(group, ())]
+    names = [name for name in tree.names() if "." not in name or "." in start]
+    return [f"{name}=" for name in ("status", *tree.groups, *names)]
 
 
 def run_folders(start: str) -> list[str]:
