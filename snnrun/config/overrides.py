@@ -109,6 +109,9 @@ def _alternatives(override: Override, tree: Tree, multirun: bool, intervals: boo
         raise UserError(f"{typed}: an option is chosen with {of}=..., one of {', '.join(tree.groups[of])}")
     if key == "hydra":
         raise UserError(f"{typed}: hydra is a section; set one of its keys, as in hydra.run.dir=...")
+    if key in ("hydra/launcher", "hydra/sweeper"):
+        own = key.removeprefix("hydra/")
+        raise UserError(f"{typed}: a {own} is chosen with {own}=..., one of {', '.join(tree.groups[own])}")
     if key == "hydra.mode":
         raise UserError(f"{typed}: a sweep is asked for with -m")
     if override.is_delete():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,12 @@ def command(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
 def results(folder: Path) -> dict[str, Any]:
     """The results.json of each job, by its folder's name."""
     return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/results.json")}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait up to two minutes."""
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise TimeoutError

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,16 +12,7 @@ from snnrun.cli import main
 from snnrun.environment import available_cores
 from snnrun.sweeps.job import state
 from snnrun.sweeps.sharing import Machine
-from tests.sweeps.conftest import results
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait up to a minute."""
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
+from tests.sweeps.conftest import results, wait_for
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
