@@ -1,5 +1,7 @@
 """Time and memory of one training step, for each engine, on random spike trains of a given size.
 
+Engines do backpropagation through time; another rule that `learning` chooses is measured beside them.
+
 Each measurement has a process of its own, since the high-water mark of a process only ever rises. That an engine agrees
 with the reference on the very same work is proven in another process before.
 """
@@ -26,6 +28,7 @@ Row = dict[str, Any]
 # Columns of the table: key of a row, heading, form.
 COLUMNS = (
     ("engine", "engine", "{}"),
+    ("learning", "learning", "{}"),
     ("steps", "steps", "{}"),
     ("batch", "batch", "{}"),
     ("hidden", "hidden", "{}"),
@@ -41,7 +44,7 @@ TAPS = ("taps", "taps", "{}")
 
 
 def run(config: BenchConfig) -> None:
-    """Print the figures of every engine at every size.
+    """Print the figures of every engine, and of a learning rule other than `bptt`, at every size.
 
     Call it before anything has run in torch: the processes are forked.
 
@@ -50,7 +53,7 @@ def run(config: BenchConfig) -> None:
         RunError: an engine that differs from the reference, which is not timed, or a process that died.
     """
     late = config.network.delays != "none"
-    columns = (*COLUMNS[:4], TAPS, *COLUMNS[4:]) if late else COLUMNS
+    columns = (*COLUMNS[:5], TAPS, *COLUMNS[5:]) if late else COLUMNS
     show = _JsonLines() if config.bench.format == "json" else _Table(columns)
     with show.display():
         for steps, hidden in _sizes(config.bench):
@@ -63,6 +66,8 @@ def run(config: BenchConfig) -> None:
                     if engine != "reference":
                         errors = _in_own_process("prove", case, steps, hidden, engine)
                     show.add(_in_own_process("measure", case, steps, hidden, engine) | size | errors)
+            if config.learning.name != "bptt":
+                show.add(_in_own_process("measure_rule", config, steps, hidden))
 
 
 def with_delays(config: BenchConfig, steps: int, taps: int) -> BenchConfig:
@@ -148,9 +153,9 @@ class _Table:
 
     def add(self, row: Row) -> None:
         size = row["steps"], str(row["hidden"]), row.get("taps")
-        if row["engine"] == "reference":
+        if (row["engine"], row["learning"]) == ("reference", "bptt"):
             self._reference_s[size] = row["step_s"]
         faster = f"{self._reference_s[size] / row['step_s']:.1f}" if size in self._reference_s else ""
-        self._table.add_row(*(form.format(row[key]) for key, _, form in self._columns), faster)
+        self._table.add_row(*(form.format(row[key]) if key in row else "" for key, _, form in self._columns), faster)
         if self._console.is_terminal:
             self._live.refresh()

@@ -2,8 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -17,12 +17,15 @@ from snnrun.device import peak_memory_mb, pick_device, reset_peak_memory
 from snnrun.engine.select import FUSED, choose
 from snnrun.engine.types import Engine
 from snnrun.errors import RunError, UserError
+from snnrun.learning import Rule, Task, build_rule
 from snnrun.network import Network, NetworkOutput, build_network
+from snnrun.regularizers import ActivityBounds
 from snnrun.seeding import stream
 
 # Of the largest entry of a tensor. In float64 the numbers are the same but for rounding; in float32, which is timed, a
 # few of the millions of potentials lie so close to the threshold that the spike may fall either way.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 5e-2}
+UNTIMED = 2  # steps before those that are timed: one of a single sample, one of the whole batch
 NEURON_STEPS = 2**24  # of the reference at once in the proof, so that it fits in memory at any number of steps
 
 
@@ -48,6 +51,14 @@ class Case:
         self.wait()
         return middle - start, time.perf_counter() - middle, output
 
+    def learn(self, rule: Rule) -> tuple[float, NetworkOutput]:
+        """Seconds of a training step by a rule, and the network's output."""
+        self.network.zero_grad(set_to_none=True)
+        start = time.perf_counter()
+        found = rule.gradient(self.inputs, self.labels)
+        self.wait()
+        return time.perf_counter() - start, found.output
+
     def results(self, engine: Engine, samples: int) -> list[Tensor]:
         """Logits, spike counts of every layer, and gradient of every parameter, from so many samples at a time."""
         self.network.zero_grad(set_to_none=True)
@@ -64,13 +75,9 @@ class Case:
 
     def parts(self, samples: int) -> Iterator[tuple[EventBatch, Tensor]]:
         """The batch, so many samples at a time."""
-        events = self.inputs
-        for first in range(0, events.batch, samples):
-            last = min(first + samples, events.batch)
-            pointer = events.pointer[first * events.steps : last * events.steps + 1]
-            unit = events.unit[int(pointer[0]) : int(pointer[-1])]
-            part = EventBatch(pointer - pointer[0], unit, last - first, events.steps, events.channels)
-            yield part, self.labels[first:last]
+        for first in range(0, self.inputs.batch, samples):
+            last = min(first + samples, self.inputs.batch)
+            yield self.inputs.samples(first, last), self.labels[first:last]
 
     def wait(self) -> None:
         """Until the device has done all that it was told to."""
@@ -110,25 +117,54 @@ def measure(config: BenchConfig, steps: int, hidden: tuple[int, ...], name: str)
     Memory is the growth of the high-water mark during the steps, once the engine's compiled code has been loaded.
     """
     case, engine = make_case(config, steps, hidden, name)
+    times = []
+
+    def step(part: Case) -> NetworkOutput:
+        forward, backward, output = part.step(engine)
+        times.append((forward, backward, forward + backward))
+        return output
+
+    figures = _figures(config, steps, hidden, case, step)
+    forward, backward, both = (statistics.median(part) for part in zip(*times[UNTIMED:], strict=True))
+    seconds = {"step_s": round(both, 4), "forward_s": round(forward, 4), "backward_s": round(backward, 4)}
+    return {"engine": name, "learning": "bptt"} | seconds | figures
+
+
+def measure_rule(config: BenchConfig, steps: int, hidden: tuple[int, ...]) -> dict[str, object]:
+    """The same of a training step by the configured rule, which scans by itself; it has no passes to time apart."""
+    case, engine = make_case(config, steps, hidden, "reference")
+    bounds = ActivityBounds(**asdict(config.regularizer))
+    random = stream(config.seed, "feedback")
+    task = Task(case.network, engine, bounds, config.dataset.duration / 1000, random, config.init.readout_scale)
+    rule = build_rule(config.learning, task)
+    times = []
+
+    def step(part: Case) -> NetworkOutput:
+        seconds, output = part.learn(rule)
+        times.append(seconds)
+        return output
+
+    figures = _figures(config, steps, hidden, case, step)
+    seconds = round(statistics.median(times[UNTIMED:]), 4)
+    return {"engine": rule.trains_on, "learning": config.learning.name, "step_s": seconds} | figures
+
+
+def _figures(
+    config: BenchConfig, steps: int, hidden: tuple[int, ...], case: Case, step: Callable[[Case], NetworkOutput]
+) -> dict[str, object]:
+    """Run `UNTIMED` steps and those to time; what is the same for engines and rules."""
     first, labels = next(case.parts(1))
-    replace(case, inputs=first, labels=labels).step(engine)
+    step(replace(case, inputs=first, labels=labels))
     reset_peak_memory(case.device)
     before = peak_memory_mb(case.device)
-    times = []
     for _ in range(config.bench.repeats + 1):
-        forward, backward, output = case.step(engine)
-        times.append((forward, backward, forward + backward))
-    forward, backward, both = (statistics.median(part) for part in zip(*times[1:], strict=True))
+        output = step(case)
     spikes = sum(float(counts.detach().sum()) for counts in output.counts)
     neuron_seconds = config.bench.batch * sum(hidden) * config.dataset.duration / 1000
     return {
-        "engine": name,
         "steps": steps,
         "batch": config.bench.batch,
         "hidden": hidden[0] if len(hidden) == 1 else hidden,
-        "step_s": round(both, 4),
-        "forward_s": round(forward, 4),
-        "backward_s": round(backward, 4),
         "peak_mb": round(peak_memory_mb(case.device) - before, 1),
         "rate_hz": round(spikes / neuron_seconds, 2),
         "active": round(float(output.active.mean()), 4),

@@ -50,7 +50,7 @@ class Eligibility:
         self.synapse = readout is not None and bool((readout.decay_syn > 0).any())
         if readout is not None:
             self._state += [torch.zeros_like(self._state[0])] * (2 if self.synapse else 1)
-        self._carried: list[Tensor | None] = [None] * len(self._state)
+        self._carried: list[Tensor] = []  # a state variable's, (batch, senders, neurons); empty before the first border
 
     def run(self, entering: Tensor) -> LayerBlock:
         """Run the layer over the next block, (batch, steps, inputs), keeping the graph of its derivatives."""
@@ -68,22 +68,30 @@ class Eligibility:
         senders = block.entering if self.layer.recurrent is None else torch.cat([block.entering, block.before], 2)
         on_current, on_state = graph.derivatives((signals * graph.emitted).sum())
         self.gradient += senders.flatten(0, 1).T @ on_current.flatten(0, 1)
-        for carried, by_neuron in zip(self._carried, on_state, strict=True):
-            if carried is not None and by_neuron is not None:
+        for carried, by_neuron in zip(self._carried, on_state, strict=False):
+            if by_neuron is not None:
                 for sample, factor in zip(carried, by_neuron, strict=True):
                     self.gradient.addcmul_(sample, factor)
         if not last:
-            self._carried = [self._step(graph.derivatives(end.sum()), senders) for end in graph.ends]
+            self._step([graph.derivatives(end.sum()) for end in graph.ends], senders)
             self._state = [end.detach() for end in graph.ends]
 
-    def _step(self, derivatives: tuple[Tensor, Sequence[Tensor | None]], senders: Tensor) -> Tensor:
-        """Eligibility of one state variable at the end of a block, (batch, senders, neurons)."""
-        on_current, on_state = derivatives
-        found = senders.transpose(1, 2) @ on_current
-        for carried, by_neuron in zip(self._carried, on_state, strict=True):
-            if carried is not None and by_neuron is not None:
-                found.addcmul_(carried, by_neuron[:, None])
-        return found
+    def _step(self, derivatives: Sequence[tuple[Tensor, Sequence[Tensor | None]]], senders: Tensor) -> None:
+        """Carry the eligibilities to the end of a block, a sample at a time: a whole batch would be there twice."""
+        if not self._carried:
+            shape = len(senders), *self.gradient.shape
+            self._carried = [self.gradient.new_zeros(shape) for _ in derivatives]
+        for sample, sent in enumerate(senders):
+            before = [carried[sample] for carried in self._carried]
+            after = []
+            for on_current, on_state in derivatives:
+                found = sent.T @ on_current[sample]
+                for carried, by_neuron in zip(before, on_state, strict=True):
+                    if by_neuron is not None:
+                        found.addcmul_(carried, by_neuron[sample])
+                after.append(found)
+            for old, new in zip(before, after, strict=True):
+                old.copy_(new)
 
 
 class BlockGraph:

@@ -20,7 +20,7 @@ from snnrun.errors import RunError
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:numba")
 SMALL = ("bench.batch=5", "bench.events=400", "bench.inputs=30", "bench.outputs=3", "bench.repeats=1")
-KEYS = ["engine", "steps", "batch", "hidden", "step_s", "forward_s", "backward_s", "peak_mb", "rate_hz", "active"]
+KEYS = ["engine", "learning", "step_s", "forward_s", "backward_s", "steps", "batch", "hidden", "peak_mb", "rate_hz"]
 
 
 def config(*words: str) -> BenchConfig:
@@ -31,7 +31,7 @@ def test_json_has_an_object_a_line(snnrun):
     words = ["bench.steps=[30]", "bench.hidden=[[12,9]]", "learning.cutoff=0.001", "bench.format=json"]
     reference, cpu = (json.loads(line) for line in snnrun("bench", *SMALL, *words).stdout.splitlines())
     assert list(cpu)[:10] == KEYS
-    assert [cpu[key] for key in KEYS[:4]] == ["cpu", 30, 5, [12, 9]]
+    assert [cpu[key] for key in ("engine", "learning", "steps", "batch", "hidden")] == ["cpu", "bptt", 30, 5, [12, 9]]
     assert reference["max_error"] == 0
     assert cpu["max_error"] < 1e-2
     assert cpu["max_error_float64"] < 1e-9
@@ -41,8 +41,18 @@ def test_json_has_an_object_a_line(snnrun):
     assert cpu["active"] == pytest.approx(reference["active"], abs=0.01)
 
 
+def test_a_rule_is_measured_beside_the_engines(snnrun):
+    words = ["bench.steps=[30]", "bench.hidden=9", "learning=eprop", "bench.engines=[reference]", "bench.format=json"]
+    bptt, eprop = (json.loads(line) for line in snnrun("bench", *SMALL, *words).stdout.splitlines())
+    assert (bptt["learning"], eprop["learning"], eprop["engine"]) == ("bptt", "eprop", "reference")
+    assert eprop["step_s"] > 0
+    assert eprop["rate_hz"] == bptt["rate_hz"] > 0
+    table = snnrun("bench", *SMALL, *words[:-1]).stdout
+    assert "eprop" in table
+
+
 def test_the_table(monkeypatch, capsys):
-    row = dict.fromkeys(KEYS, 2.0) | {"engine": "cpu", "hidden": (400, 400)}
+    row = dict.fromkeys([*KEYS, "active"], 2.0) | {"engine": "cpu", "hidden": (400, 400)}
     monkeypatch.setattr(
         bench, "_in_own_process", lambda function, *_: {"max_error": 1e-5} if function == "prove" else row
     )

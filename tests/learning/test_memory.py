@@ -23,7 +23,7 @@ network = build_network(config, 40, 5, stream(0, "weights"))
 task = Task(network, ReferenceEngine(), ActivityBounds(0.0, 1.0, 0.0, 1.0), 1.0, stream(0, "feedback"))
 rule = build_rule(config.learning, task)
 marks = []
-for steps in (100, 300, int(sys.argv[1])):
+for steps in (100, 100, int(sys.argv[1])):
     pointer = torch.arange(8 * steps + 1)  # one event in every step
     events = EventBatch(pointer, torch.randint(40, (8 * steps,), dtype=torch.int32), 8, steps, 40)
     network.zero_grad(set_to_none=True)
@@ -36,7 +36,7 @@ EPROP = [("learning=eprop", "learning.loss=every_step"), ("learning=eprop", "neu
 
 
 def rise_mb(steps: int, *overrides: str) -> float:
-    """How far the high-water mark rises from 300 to `steps` steps, both after a first batch of 100."""
+    """How far the high-water mark rises from a batch of 100 steps, the second one, to one of `steps`."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(steps), *overrides], capture_output=True, text=True, check=True
     )
