@@ -21,6 +21,7 @@ ROWS = [
     (["learning=decolle", "engine=cpu"], "engine=cpu: computes learning=bptt only; allowed with learning=decolle are"),
     (["learning=truncated_bptt", "learning.steps=0"], "learning.steps=0: must be a whole number at least 1"),
     (["learning=eprop", "learning.feedback=symetric"], "(did you mean symmetric?)"),
+    (["learning=ottt", "network.delays=synaptic"], "has no gradient for delays with learning=ottt"),
     (["learning.compare_to_bptt=true"], "no such key with learning=bptt"),
     (["learning=eprob"], "eprop"),
 ]
@@ -31,8 +32,13 @@ def test_every_rule_can_be_chosen():
     assert all(compose([f"learning={name}"]).learning.name == name for name in RULES)
 
 
-def test_every_readout_has_its_errors():
-    assert set(ANSWERS) == set(READOUTS)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_readout_has_its_errors_or_is_refused(readout):
+    if readout in ANSWERS:
+        assert compose(["learning=eprop", f"network.readout={readout}"])
+    else:
+        with pytest.raises(UserError, match=rf"network.readout={readout}: .* allowed with learning=eprop is max, mean"):
+            compose(["learning=eprop", f"network.readout={readout}"])
 
 
 @pytest.mark.parametrize(("overrides", "message"), ROWS, ids=str)
