@@ -17,12 +17,12 @@ class Decolle(LocalRule):
         y_k[t] = sum over j of S_j[t] G_jk,   dL/dW_ij = sum over t of P_i[t] h(x_j[t]) sum over k of G_jk e_k[t]
 
     P is the membrane's response to the spikes of input i, without resets, and e the error of the layer's own loss,
-    here the cross-entropy of y[t] at every step (the paper's code has a smooth L1 loss, and a cross-entropy for a
-    trained output). G ~ U(-1, 1) local_scale / sqrt(neurons), as a linear layer of torch starts. The network's own
-    readout learns by its cross-entropy at every step. Recurrent weights, which the paper does not have, learn by the
-    same rule. The paper's double filter of the spikes is that of cuba_lif; lif has one. Memory as for ottt.
+    here the cross-entropy of y[t] at every step. G ~ U(-1, 1) local_scale / sqrt(neurons), as a linear layer of torch
+    starts. The network's own readout learns by its cross-entropy at every step. Recurrent weights, which the paper does
+    not have, learn by the same rule. The paper's double filter of the spikes is that of cuba_lif; lif has one. Memory
+    as for ottt.
 
-    Source: Kaiser, Mostafa & Neftci 2020, Frontiers in Neuroscience 14:424, eqs. 5-9.
+    Source: Kaiser, Mostafa & Neftci 2020, Frontiers in Neuroscience 14:424.
     """
 
     def __init__(self, task: Task, local_scale: float) -> None:

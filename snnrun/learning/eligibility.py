@@ -5,7 +5,7 @@ With recurrent spikes taken as given (detached), the state z_j of neuron j depen
     e_ij[t] = dz_j[t]/dW_ij = (dz_j[t]/dz_j[t-1]) e_ij[t-1] + (dz_j[t]/dI_j[t]) x_i[t]
     dL/dW_ij = sum over t of L_j[t] (dS_j[t]/dz_j[t]) e_ij[t]
 
-(Bellec et al. 2020, eqs. 13-14). Stepping e, an array of batch * inputs * neurons numbers a state variable, at every t
+(Bellec et al. 2020). Stepping e, an array of batch * inputs * neurons numbers a state variable, at every t
 is what makes the rule slow. But the sum over a block of steps needs e only at its border: what entered before the
 block acts through e there, what enters inside acts through I[t], and both derivatives are one number a neuron and step
 that the backward pass of the block alone gives. So e is read and stepped once a block:

@@ -38,8 +38,7 @@ class Eprop(LocalRule):
     gradient; lif, if or cuba_lif with equal time constants; loss "readout"), it is a trace of each input (`traces`):
     batch * inputs numbers instead of batch * inputs * neurons.
 
-    Source: Bellec et al. 2020, Nature Communications 11:3625, eqs. 1, 4, 13-25 (alif: 24-25); adaptive feedback after
-    Kolen & Pollack 1994, as there.
+    Source: Bellec et al. 2020, Nature Communications 11:3625; adaptive feedback after Kolen & Pollack 1994.
     """
 
     def __init__(self, task: Task, feedback: str, feedback_decay: float, loss: str) -> None:

@@ -20,7 +20,7 @@ class Ottt(LocalRule):
     step without the paper's share of a squared error. Derived for a reset by subtraction; a reset to zero cuts the
     membrane's memory, which the trace does not know of. cuba_lif: the trace is the membrane's response to its synapse.
 
-    Source: Xiao et al. 2022, NeurIPS, "Online training through time for spiking neural networks", eqs. 5-8.
+    Source: Xiao et al. 2022, NeurIPS, "Online training through time for spiking neural networks".
     """
 
     def signals(self, seen: Seen) -> list[Tensor]:
