@@ -113,6 +113,8 @@ def describe_sweep(folder: Path, configs: Sequence[Mapping[str, Any]], complete:
     jobs = [hyper_parameters(config) for config in configs]
     columns: dict[str, list[float | str]] = {}
     for key in dict.fromkeys(key for job in jobs for key in job):
+        if key != "seed" and all(job.get(key) == job["seed"] for job in jobs):
+            continue  # a seed of the split or the data that was left to follow
         values = list(dict.fromkeys(job[key] for job in jobs if key in job))
         if len(values) > 1 or any(key not in job for job in jobs):
             columns[key] = values

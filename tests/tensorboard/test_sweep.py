@@ -12,7 +12,8 @@ from snnrun.tensorboard import Board, describe_sweep
 
 
 def config(shape: str, beta: float, seed: int) -> dict:
-    return {"seed": seed, "surrogate": {"name": shape, "beta": beta}, "training": {"epochs": 2}}
+    surrogate, dataset = {"name": shape, "beta": beta}, {"split_seed": seed}
+    return {"seed": seed, "surrogate": surrogate, "dataset": dataset, "training": {"epochs": 2}}
 
 
 @pytest.fixture
