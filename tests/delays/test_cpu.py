@@ -67,6 +67,20 @@ def test_evaluation_gives_the_same_spikes(stack) -> None:
         torch.testing.assert_close(a.dense(), c.dense(), rtol=0, atol=0)
 
 
+def test_rounded_delays(stack) -> None:
+    case = stack("synaptic", "linear")
+    for module in case.modules:
+        module.settings = replace(module.settings, round=True)
+        module.eval()
+    with torch.no_grad():
+        inputs, layers = EventBatch.from_dense(case.inputs), case.build()
+        found, expected = (engine.scan(inputs, layers, case.readout) for engine in (CpuEngine(), ReferenceEngine()))
+    assert layers[0].delays is not None
+    assert layers[0].delays.share.shape[-1] == 1
+    torch.testing.assert_close(found.output, expected.output, rtol=1e-10, atol=1e-10)
+    assert float(found.counts[1].sum()) > 0
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_tensor_that_enters_takes_a_gradient_through_delays(stack, monkeypatch, kept: bool) -> None:
     monkeypatch.setattr("snnrun.engine.cpu.scan.CURRENT_BYTES", 10**9 if kept else 0)

@@ -65,6 +65,7 @@ MISTAKES = {
     "network.max_delay=0": "network.max_delay=0: must be a number above 0",
     "network.delay_sigma=[5,10]": "network.delay_sigma=[5,10]: must shrink, the larger number first",
     "network.delayed=recurent": "(did you mean recurrent?)",
+    "learning=eprop": "network.delays=synaptic: has no gradient for delays with learning=eprop; learning=bptt does",
 }
 
 

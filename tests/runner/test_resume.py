@@ -74,6 +74,15 @@ def test_whatever_else_has_a_state_goes_on(stopped, tmp_path, words):
     assert_same(tmp_path / "whole", folder)
 
 
+def test_delays_go_on_with_the_width_of_their_kernel(stopped, tmp_path):
+    keys = ["network.delays=synaptic", "network.max_delay=30", "network.delay_interpolation=gaussian"]
+    keys += ["network.delay_shrink=1"]
+    train.run(compose([*TINY, *keys]), tmp_path / "whole", [])
+    folder = stopped(2, *keys)
+    train.resume(folder)
+    assert_same(tmp_path / "whole", folder)
+
+
 @pytest.mark.parametrize("name", ["none", "step", "exponential", "cosine", "onecycle", "plateau"])
 @pytest.mark.parametrize("planned", [8, 5])
 def test_every_schedule_goes_on(name, planned):

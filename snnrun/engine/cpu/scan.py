@@ -17,7 +17,8 @@ from snnrun.engine.cpu.layout import Array, Layout
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.rows import row_loops
 
-CURRENT_BYTES = 128_000_000
+CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
+LATE_STEPS = 100  # of a chunk with delays, at least
 
 Indices = NDArray[np.int64]
 Units = NDArray[np.int32]
@@ -87,8 +88,9 @@ class Scan:
         self.blocks = blocks_of(self.batch, widest)
         span = self.layout.span
         usual = checkpoint_interval(self.steps, self.blocks[0].padded_samples * widest * self.layout.real.itemsize)
-        # With delays a chunk looks `span` steps beyond its end, and back where currents are not kept.
-        self.interval = min(self.steps, max(usual, 4 * span))
+        # With delays a chunk looks `span` steps beyond its end, and back where currents are not kept; a sender's spikes
+        # in it are sent together.
+        self.interval = min(self.steps, max(usual, 4 * span, LATE_STEPS if span else 1))
         currents = self.batch * self.steps * self.layout.total_width * self.layout.real.itemsize
         self.keep_currents = span > 0 and self.keep and currents <= CURRENT_BYTES
         # Steps of a row of what is on its way, see `late`; no power of two, as rows then would share cache lines.
