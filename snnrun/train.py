@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snnrun import __version__
+from snnrun.best import Best
 from snnrun.calibration import Calibration, with_measured_rate
 from snnrun.config import CalibratedConfig, ComparedConfig, Config
 from snnrun.config.stored import resumed_config
@@ -85,6 +86,7 @@ def resume(folder: Path, overrides: Sequence[str] = (), watch: Watch | None = No
         if state is None:
             if len(found.metrics()) > 1:  # one row may have been written just before the first checkpoint
                 raise UserError(f"{folder} has epochs in metrics.csv, but no checkpoint to go on from")
+            print(f"{folder}: no epoch was finished; it begins anew", flush=True)
             return Training.prepare(config, watch).begin(found, [*results.get("overrides", []), *overrides], started)
         check_state(state, folder)
         found.environment()  # raises before anything is written
@@ -100,44 +102,6 @@ def resume(folder: Path, overrides: Sequence[str] = (), watch: Watch | None = No
         check_data(training.digests, state["data"], config)
         training.restore(state, folder)
         return training.go_on(found, overrides, started, warning)
-
-
-@dataclass
-class Best:
-    """The best epoch so far by the validation figure `monitor` (accuracy, loss); the last one without validation."""
-
-    monitor: str
-    epoch: int = 0
-    found: Evaluation | None = None
-    network: dict[str, Tensor] = field(default_factory=dict)  # its state
-
-    @property
-    def accuracy(self) -> float:
-        """Validation accuracy of that epoch; NaN without one."""
-        return math.nan if self.found is None else self.found.accuracy
-
-    def update(self, epoch: int, found: Evaluation | None, network: Network) -> bool:
-        """Take over an epoch if it is better; returns whether it was."""
-        if found is not None and self.found is not None and not self._key(found) > self._key(self.found):
-            return False
-        self.epoch, self.found = epoch, found
-        self.network = {name: values.clone() for name, values in network.state_dict().items()}
-        return True
-
-    def state_dict(self) -> dict[str, Any]:
-        """All of it as plain data."""
-        found = None if self.found is None else asdict(self.found)
-        return {"epoch": self.epoch, "found": found, "network": self.network}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.epoch, self.network = state["epoch"], state["network"]
-        self.found = None if state["found"] is None else Evaluation(**state["found"])
-
-    def _key(self, found: Evaluation) -> tuple[float, float]:
-        """What is compared, larger is better; the other figure decides a tie."""
-        figures = (found.accuracy, -found.loss)
-        return figures if self.monitor == "accuracy" else figures[::-1]
 
 
 class Training:

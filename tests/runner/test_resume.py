@@ -28,10 +28,11 @@ def copy(left_alone: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("epoch", [1, 4])
-def test_a_stopped_run_goes_on_as_if_it_had_not(left_alone, stopped, tmp_path, epoch):
+def test_a_stopped_run_goes_on_as_if_it_had_not(left_alone, stopped, tmp_path, capsys, epoch):
     folder = stopped(epoch)
     shutil.move(folder, tmp_path / "elsewhere")  # where it lies is no part of it
     train.resume(tmp_path / "elsewhere")
+    assert ("no epoch was finished; it begins anew" in capsys.readouterr().out) == (epoch == 1)
     assert_same(left_alone, tmp_path / "elsewhere")
 
 
