@@ -196,15 +196,23 @@ def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None 
 
 def panels(
     number: int, width: float, height: float, margins: Mapping[str, float] | None = None
-) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure of `number` panels side by side, sizes in inches; without `margins`, they are made to fit."""
+) -> "tuple[Figure, list[Axes]]":
+    """A figure of `number` panels side by side; see `grid`."""
+    figure, (row,) = grid(1, number, width, height, margins)
+    return figure, row
+
+
+def grid(
+    rows: int, columns: int, width: float, height: float, margins: Mapping[str, float] | None = None
+) -> "tuple[Figure, list[list[Axes]]]":
+    """A figure of rows and columns of panels, sizes in inches; without `margins`, they are made to fit."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=None if margins else "constrained")
     if margins:
         figure.subplots_adjust(**margins)
-    panels = figure.subplots(1, number, squeeze=False)[0]
-    for axes in panels:
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
         style(axes)
-    return figure, list(panels)
+    return figure, [list(row) for row in panels]
 
 
 def style(axes: "Axes") -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from snnrun.data.binning import steps_in
 from snnrun.delays import Delays, DelaySettings
 from snnrun.dropout import drop
 from snnrun.engine.types import Engine, Layer, Readout, ScanResult
-from snnrun.init import SCHEMES, LayerFacts, readout_weights
+from snnrun.init import EXPECTATIONS, SCHEMES, LayerFacts, readout_weights
 from snnrun.neurons import NEURONS, Neuron, Refractory
 from snnrun.neurons.time_constants import TauSettings, TimeConstant
 from snnrun.readouts import SPIKING, Scores
@@ -293,10 +294,36 @@ def build_network(config: Config, inputs: int, classes: int, generator: torch.Ge
 
 def initial_weights(config: InitConfig, layer: LayerFacts, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
     """What the configured scheme draws for a layer, scaled: (inputs, neurons), and (neurons, neurons) or None."""
-    common = {field.name for field in fields(InitConfig)}
-    own = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in common}
-    weight, recurrent = SCHEMES[config.name](layer, generator, **own)
+    weight, recurrent = SCHEMES[config.name](layer, generator, **_own_keys(config))
     return config.scale * weight, None if recurrent is None else config.recurrent_scale * recurrent
+
+
+def expected_potential(config: Config, network: Network, number: int) -> tuple[float, float] | None:
+    """Mean and standard deviation of the potential at which the scheme aims in a hidden layer (number 0 is the first).
+
+    In thresholds, of neurons that never spike; None for a scheme that aims at no potential.
+    """
+    scheme, layer = config.init, network.hidden[number]
+    assert isinstance(layer, SpikingLayer)
+    if scheme.name not in EXPECTATIONS:
+        return None
+    facts = LayerFacts(
+        inputs=layer.weight.shape[0],
+        neurons=layer.weight.shape[1],
+        recurrent=layer.recurrent is not None,
+        from_neurons=number > 0,
+        neuron=layer.neuron,
+        surrogate=network.surrogate,
+        dt=config.dataset.dt,
+        steps=steps_in(config.dataset.duration, config.dataset.dt),
+    )
+    return EXPECTATIONS[scheme.name](facts, **_own_keys(scheme)).scaled(scheme.scale, scheme.recurrent_scale)
+
+
+def _own_keys(config: InitConfig) -> dict[str, Any]:
+    """The keys of a scheme beyond those that every scheme has."""
+    common = {field.name for field in fields(InitConfig)}
+    return {field.name: getattr(config, field.name) for field in fields(config) if field.name not in common}
 
 
 def build_neuron(config: NeuronConfig, neurons: int, generator: torch.Generator) -> Neuron:

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from snnrun import figures
+from snnrun import diagnosis_figure, figures, heterogeneity, heterogeneity_figure
 from snnrun.config import Config
 from snnrun.data import Dataset
 from snnrun.data.batch import EventBatch
 from snnrun.device import peak_memory_mb
+from snnrun.diagnosis import Diagnosis
 from snnrun.environment import environment
 from snnrun.epoch import Tally
 from snnrun.errors import SnnrunError
@@ -135,6 +136,35 @@ class Reporter:
         """Show a warning and keep it in train.log."""
         self.say(f"warning: {line}")
 
+    def diagnosis(self, found: Diagnosis) -> None:
+        """Write and show what the untrained network does."""
+        self.folder.save_diagnosis(found.to_json())
+        self.folder.update_results(rate_hz={layer.name: float(layer.rates_hz.mean()) for layer in found.layers})
+        self._board.scalars(found.scalars(), 0)
+        self._picture("diagnosis", "diagnosis", figures.png(diagnosis_figure.diagnosis(found)), 0)
+        for line in found.table():
+            self.say(line)
+        for line in found.warnings:
+            self.warn(line)
+
+    def time_constants(
+        self, epoch: int, start: heterogeneity.Populations, reference: heterogeneity.Sample | None
+    ) -> None:
+        """Write and show the distributions of the time constants, where they differ or are trained.
+
+        Those of the network as it is, which at the end of a run is the best checkpoint; `start` are those before
+        training.
+        """
+        if not heterogeneity.worth_telling(self.config):
+            return
+        learned = heterogeneity.time_constants(self.network)
+        described = heterogeneity.describe(learned, reference)
+        self.folder.update_results(tau_fits=described)
+        figure = heterogeneity_figure.tau_fits(start, learned, described, reference)
+        self._picture("tau_fits", "tau_fits", figures.png(figure), epoch)
+        for line in heterogeneity.lines(described):
+            self.say(line)
+
     def begin_epoch(self, epoch: int) -> None:
         """Epoch number `epoch`, counted from 1, begins."""
         self._progress.start_epoch(epoch)
@@ -171,6 +201,10 @@ class Reporter:
         for name, events, row in rows:
             figure = figures.sample_raster(events, 0, dt, f"{name}, epoch {epoch}", row)
             self._picture(f"raster/{name}", f"raster_{name}", figures.png(figure), epoch)
+        self.histograms(epoch)
+
+    def histograms(self, epoch: int) -> None:
+        """Distributions of weights and time constants."""
         for tag, values in self.network.distributions().items():
             self._board.histogram(tag, values, epoch)
 

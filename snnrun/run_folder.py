@@ -23,7 +23,7 @@ Status = Literal["running", "done", "interrupted", "failed", "pruned"]  # pruned
 Row = Mapping[str, float | int | None]
 RESULT_KEYS = frozenset(
     {"status", "accuracy", "loss", "rate_hz", "epochs", "best_epoch", "seconds"}
-    | {"engine", "evaluation_engine", "cosine", "device", "parameters", "overrides"}
+    | {"engine", "evaluation_engine", "cosine", "device", "parameters", "overrides", "tau_fits"}
 )
 
 
@@ -177,6 +177,10 @@ class RunFolder:
     def split(self) -> dict[str, Any] | None:
         """The content of split.json, or None if there is none. Raises UserError if the file cannot be read."""
         return self._read_mapping("split.json", json.loads) if (self.path / "split.json").exists() else None
+
+    def save_diagnosis(self, content: Mapping[str, Any]) -> None:
+        """Write diagnosis.json; what is None or not a finite number is left out."""
+        self._write("diagnosis.json", _to_json(content))
 
     def append_metrics(self, row: Row) -> None:
         """Add the row of an epoch to metrics.csv and wait until it is on the disk.

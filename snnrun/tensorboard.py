@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 SCALARS = re.compile(
     r"loss/(train|valid|test)|accuracy/(train|valid|test|valid_best)|(rate_hz|silent|active|grad_norm|cosine)/\w+|lr"
+    r"|(saturated|membrane_mean|membrane_std|grad_gain)/\w+"
     r"|time/(samples_per_s|epoch_s|data_share)|memory/peak_mb"
 )
 HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|delay_ms|weights)/\w+")
-IMAGES = re.compile(r"raster/\w+|surrogate|confusion")
+IMAGES = re.compile(r"raster/\w+|surrogate|confusion|diagnosis|tau_fits")
 NOT_VARIED = ("output_dir", "name", "tags", "beta")  # beta: surrogate.beta is what every run has, resolved
 HEADLINES = {
     "accuracy/valid_best": "best validation accuracy",
@@ -66,7 +67,7 @@ class Board:
         self._file.add(summaries.histogram(tag, values.detach().cpu().numpy()), epoch)
 
     def image(self, tag: str, png: bytes, epoch: int) -> None:
-        """Record a picture under raster/<layer>, surrogate or confusion."""
+        """Record a picture under raster/<layer>, surrogate, confusion, diagnosis or tau_fits."""
         _check(tag, IMAGES)
         self._file.add(summaries.picture(tag, png), epoch)
 

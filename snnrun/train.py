@@ -25,11 +25,13 @@ from snnrun.data.device_events import DeviceEvents
 from snnrun.data.digest import digests
 from snnrun.data.events import EventSet
 from snnrun.device import pick_device, reset_peak_memory
+from snnrun.diagnosis import diagnose
 from snnrun.engine.select import choose
 from snnrun.engine.types import Engine
 from snnrun.epoch import Learner, Tally, train_epoch
 from snnrun.errors import UserError
 from snnrun.evaluate import Evaluation, evaluate
+from snnrun.heterogeneity import read_reference, time_constants
 from snnrun.interrupts import Interrupts
 from snnrun.learning import Task, build_rule
 from snnrun.learning.comparison import Comparison
@@ -43,6 +45,7 @@ from snnrun.run_folder import RunFolder
 from snnrun.seeding import global_states, numpy_stream, restore_global_states, seed_everything, stream
 
 Watch = Callable[[int, float], bool]  # (epoch, validation accuracy) -> whether to end the run early
+DIAGNOSED_SAMPLES = 64  # at most: the reference engine keeps every potential of the batch
 
 
 def run(config: Config, folder: Path, overrides: list[str], watch: Watch | None = None) -> float:
@@ -128,6 +131,8 @@ class Training:
         """`reason` says why the engine was chosen; `prepare` makes the rest."""
         self.watch: Watch | None = None
         self.config = config
+        self.tau_reference = read_reference(config)
+        self.tau_start = time_constants(network)
         self.data = data
         self.digests = digests(data)
         options = config.dataset
@@ -174,6 +179,9 @@ class Training:
         with self.interrupts, self.reporter(folder, started) as reporter:
             reporter.start(overrides, *self.engines, self.reason)
             self.calibrate(reporter)
+            if self.config.training.epochs == 0:
+                return self.diagnose(reporter)
+            reporter.histograms(0)
             return self.fit(reporter)
 
     def go_on(self, folder: RunFolder, overrides: Sequence[str], started: float, warning: str | None) -> float:
@@ -201,14 +209,20 @@ class Training:
         """Scale the initial weights on a batch of training data, where the scheme is to do so."""
         scheme = self.config.init
         if isinstance(scheme, CalibratedConfig):
-            order = torch.randperm(len(self.data.train), generator=stream(self.config.seed, "calibration")).numpy()
-            inputs, _ = next(self.batches(self.train, order))
-            inputs = inputs.to(self.learner.device)
+            inputs, _ = self.some_batch("calibration", self.config.training.batch_size)
             lines = Calibration(
                 self.network, self.learner.engine, inputs, scheme.target_rate_hz, self.learner.duration_s
             ).run()
             for line in lines:
                 reporter.say(line)
+
+    def diagnose(self, reporter: Reporter) -> float:
+        """Tell what the untrained network does, in place of training it; returns NaN, as nothing was learnt."""
+        inputs, labels = self.some_batch("diagnosis", min(self.config.training.batch_size, DIAGNOSED_SAMPLES))
+        reporter.diagnosis(diagnose(self.config, self.learner.rule.task, inputs, labels))
+        self.draw(reporter)
+        reporter.finish(0, 0, None, None, None)
+        return math.nan
 
     def fit(self, reporter: Reporter) -> float:
         """Train for the configured epochs, or until no epoch has been better for a while; returns the run's value."""
@@ -242,9 +256,10 @@ class Training:
         """Evaluate the test set, once, on the best checkpoint and on the last state; returns the run's value."""
         self.draw(reporter)
         last = best = self.evaluate(self.test)
-        if last is not None and 0 < self.best.epoch < self.epoch:
+        if 0 < self.best.epoch < self.epoch:
             self.network.load_state_dict(self.best.network)
             best = self.evaluate(self.test)
+        reporter.time_constants(self.epoch, self.tau_start, self.tau_reference)
         reporter.finish(self.epoch, self.best.epoch, self.best.found, last, best)
         return self.best.accuracy if self.best.found or best is None else best.accuracy
 
@@ -259,6 +274,12 @@ class Training:
         """All training samples in a new order, changed as the data set's keys ask for."""
         order = torch.randperm(len(self.data.train), generator=self.shuffle).numpy()
         return self.batches(self.train, order, self.augment)
+
+    def some_batch(self, purpose: str, size: int) -> tuple[EventBatch, Tensor]:
+        """At most `size` training samples, unchanged, drawn from the random stream `purpose`."""
+        order = torch.randperm(len(self.data.train), generator=stream(self.config.seed, purpose)).numpy()
+        inputs, labels = next(self.batches(self.train, order[:size]))
+        return inputs.to(self.learner.device), labels.to(self.learner.device)
 
     def batches(
         self, events: EventSet | DeviceEvents, order: NDArray[np.int64], augment: np.random.Generator | None = None

@@ -19,6 +19,7 @@ from snnrun.config.schema import (
     NeuronConfig,
     OptimizerConfig,
     RegularizerConfig,
+    ReportConfig,
     SurrogateConfig,
     TrainingConfig,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "OptimizerConfig",
     "RateConfig",
     "RegularizerConfig",
+    "ReportConfig",
     "SurrogateConfig",
     "SweepConfig",
     "TauConfig",

@@ -96,6 +96,12 @@ def _time_constants(config: Config) -> None:
             raise ProblemError(f"neuron.{key}", mean, text)
 
 
+def _tau_reference(config: Config) -> None:
+    if config.report.tau_reference is not None and not isinstance(config.neuron, TauConfig):
+        text = f"needs neurons with a membrane time constant, which neuron={config.neuron.name} has not"
+        raise ProblemError("report.tau_reference", config.report.tau_reference, text)
+
+
 def _adaptation(config: Config) -> None:
     neuron = config.neuron
     if isinstance(neuron, AdLifConfig):
@@ -260,6 +266,7 @@ RULES: list[Rule] = [
     _slope,
     _area,
     _time_constants,
+    _tau_reference,
     _adaptation,
     _dale,
     _target_rate,

@@ -199,6 +199,14 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What is told at the end of a run."""
+
+    tau_reference: Path | None
+    tau_column: Annotated[str, Filled()]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A complete, checked configuration. `beta` equals `surrogate.beta`."""
 
@@ -220,6 +228,7 @@ class Config:
     optimizer: Annotated[OptimizerConfig, Group("optimizer")]
     regularizer: RegularizerConfig
     training: TrainingConfig
+    report: ReportConfig
 
 
 Widths = Annotated[tuple[Count, ...], Filled()]

@@ -45,6 +45,28 @@ Scheme = Callable[..., Weights]
 SCHEMES: Registry[Scheme] = Registry("init")
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """The potential of neurons that never spike, as a scheme aims at it; in thresholds.
+
+    Attributes:
+        means: what input from below and recurrent input add to its mean.
+        variances: what both add to its variance over time.
+    """
+
+    means: tuple[float, float]
+    variances: tuple[float, float]
+
+    def scaled(self, scale: float, recurrent_scale: float) -> tuple[float, float]:
+        """Mean and standard deviation where the weights were multiplied by these factors."""
+        mean = scale * self.means[0] + recurrent_scale * self.means[1]
+        return mean, math.sqrt(scale**2 * self.variances[0] + recurrent_scale**2 * self.variances[1])
+
+
+# Schemes that aim at a potential; called with the facts and, as keywords, the keys of the scheme's own config.
+EXPECTATIONS: Registry[Callable[..., Expectation]] = Registry("expectation of an init")
+
+
 def gaussian(rows: int, columns: int, std: float | Tensor, generator: Generator) -> Tensor:
     """(rows, columns) from a normal distribution with mean 0; `std` may be one for each column."""
     return torch.randn(rows, columns, generator=generator) * std

@@ -6,13 +6,13 @@ neuron's kernel and of its square (`Kernel.mean` and `Kernel.square`).
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from snnrun.errors import UserError
-from snnrun.init.base import SCHEMES, LayerFacts, Weights, gaussian
+from snnrun.init.base import EXPECTATIONS, SCHEMES, Expectation, LayerFacts, Weights, gaussian
 from snnrun.init.kernel import kernel
 from snnrun.neurons import THRESHOLD
 
@@ -53,6 +53,16 @@ def fluctuation(
     return draw(layer.inputs, alpha), draw(layer.neurons, 1 - alpha)
 
 
+@EXPECTATIONS.register("fluctuation")
+def expected(layer: LayerFacts, *, mu_u: float, xi: float, alpha: float, rate_hz: float | None) -> Expectation:
+    """Mean mu_u and standard deviation (1 - mu_u) / xi; arguments as in `fluctuation`."""
+    variance = ((THRESHOLD - mu_u) / xi) ** 2
+    if not layer.recurrent:
+        return Expectation(means=(mu_u, 0.0), variances=(variance, 0.0))
+    below = layer.inputs / (layer.inputs + layer.neurons)
+    return Expectation(means=(below * mu_u, (1 - below) * mu_u), variances=(alpha * variance, (1 - alpha) * variance))
+
+
 @SCHEMES.register("fluctuation_dale")
 def fluctuation_dale(
     layer: LayerFacts,
@@ -81,78 +91,71 @@ def fluctuation_dale(
         inhibitory: share of inhibitory neurons.
         excitatory_recurrence: whether excitatory neurons have recurrent weights.
     """
-    response = kernel(layer.neuron, layer.dt, layer.steps)
-    n_i = inhibitory_neurons(layer.neurons, inhibitory)
-    n_e = layer.neurons - n_i
-    n_ff = layer.inputs - (inhibitory_neurons(layer.inputs, inhibitory) if layer.from_neurons else 0)
-    # Mean weights in units of that from below.
-    mean_e = math.sqrt((1 - alpha) * n_ff / (alpha * n_e)) if excitatory_recurrence else 0.0
-    mean_i = (n_ff + n_e * mean_e) / n_i
-    squares = 2 * (n_ff + n_e * mean_e**2 + n_i * mean_i**2)
-    mean_ff = THRESHOLD / xi / (known_rate(rate_hz) * response.square * squares).sqrt()
-    weight = _exponential(layer.inputs, layer.neurons, generator) * mean_ff
-    weight[n_ff:] = 0
-    recurrent = _exponential(layer.neurons, layer.neurons, generator) * mean_ff
-    recurrent[:n_e] *= mean_e
-    recurrent[n_e:] *= -mean_i
+    plan = DalePlan.of(layer, xi, alpha, rate_hz, inhibitory, excitatory_recurrence)
+    weight = _exponential(layer.inputs, layer.neurons, generator) * plan.mean_ff
+    weight[plan.n_ff :] = 0
+    recurrent = _exponential(layer.neurons, layer.neurons, generator) * plan.mean_ff
+    recurrent[: plan.n_e] *= plan.mean_e
+    recurrent[plan.n_e :] *= -plan.mean_i
     return weight.float(), recurrent.float()
 
 
-@SCHEMES.register("variance")
-def variance(
-    layer: LayerFacts, generator: Generator, *, direction: str, alpha: float, rate_hz: float | None
-) -> Weights:
-    """Centred normal weights that keep the rate (forward) or the size of the gradient (backward) from layer to layer.
+@EXPECTATIONS.register("fluctuation_dale")
+def expected_dale(
+    layer: LayerFacts,
+    *,
+    xi: float,
+    alpha: float,
+    rate_hz: float | None,
+    inhibitory: float,
+    excitatory_recurrence: bool,
+) -> Expectation:
+    """Mean 0 and standard deviation 1 / xi, as long as the scales leave the balance; see `fluctuation_dale`."""
+    plan = DalePlan.of(layer, xi, alpha, rate_hz, inhibitory, excitatory_recurrence)
+    response = kernel(layer.neuron, layer.dt, layer.steps)
+    mean = plan.n_ff * known_rate(rate_hz) * float((plan.mean_ff * response.mean).mean())
+    below = plan.n_ff / (plan.n_ff + plan.n_e * plan.mean_e**2 + plan.n_i * plan.mean_i**2)
+    variance = (THRESHOLD / xi) ** 2
+    return Expectation(means=(mean, -mean), variances=(below * variance, (1 - below) * variance))
 
-    The derivation is our own, in the spirit of Perez-Nieves & Goodman 2023 (arXiv:2305.08879), whose formulas it does
-    not repeat. It takes potentials as normal with mean 0 and standard deviation s, and leaves the reset out.
 
-    forward: a neuron is above its threshold as often as an input spikes, Q(1 / s) = r dt, Q the tail of the normal
-    distribution. Without the reset that is an upper bound of the rate.
-    backward: with gradients that are independent between neurons and steps, one layer multiplies their variance by
-    neurons E[w^2] sum k^2 E[h^2], h the surrogate; the sum is k2 / dt and E[w^2] = s^2 / (inputs r k2), so that
-    s^2 E[h(v - 1)^2] = r dt inputs / neurons keeps it.
+@dataclass(frozen=True)
+class DalePlan:
+    """How many inputs of each kind a layer has, and their mean weights.
 
-    Raises:
-        UserError: no s does it: an input that spikes in every other step, or a surrogate without a derivative.
+    Attributes:
+        n_ff, n_e, n_i: excitatory inputs from below, excitatory and inhibitory neurons of the layer.
+        mean_ff: mean weight from below, (neurons,).
+        mean_e, mean_i: mean absolute recurrent weights in units of mean_ff.
     """
-    per_step = known_rate(rate_hz) * layer.dt / 1000
-    deviation = forward_deviation(per_step) if direction == "forward" else backward_deviation(layer, per_step)
-    return fluctuation(layer, generator, mu_u=0.0, xi=THRESHOLD / deviation, alpha=alpha, rate_hz=rate_hz)
 
+    n_ff: int
+    n_e: int
+    n_i: int
+    mean_ff: Tensor
+    mean_e: float
+    mean_i: float
 
-def forward_deviation(per_step: float) -> float:
-    """s with Q(1 / s) = per_step."""
-    if per_step >= 0.5:
-        raise UserError(
-            f"init.direction=forward: inputs spike {per_step:.2g} times a step; it must be below 0.5, as a potential "
-            "that fluctuates around 0 is above the threshold less often; shorten dataset.dt or set dataset.binary=true"
-        )
-    quantile = math.sqrt(2) * float(torch.erfinv(torch.tensor(1 - 2 * per_step, dtype=torch.float64)))
-    return THRESHOLD / quantile
-
-
-def backward_deviation(layer: LayerFacts, per_step: float) -> float:
-    """s with s^2 E[h(v - 1)^2] = per_step * inputs / neurons, by bisection; the left side grows with s."""
-    target = per_step * layer.inputs / layer.neurons
-    low, high = 1e-3, 1e3
-    if not gain_of_gradient(layer, low) < target < gain_of_gradient(layer, high):
-        raise UserError(f"init.direction=backward: surrogate={layer.surrogate.name} passes on too little or too much")
-    while high / low > 1 + 1e-6:
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if gain_of_gradient(layer, middle) < target else (low, middle)
-    return high
-
-
-def gain_of_gradient(layer: LayerFacts, deviation: float) -> float:
-    """s^2 E[h(v - 1)^2] for v ~ N(0, s)."""
-    # Steps fine enough for the narrowest surrogate within the bulk of the distribution, and for the distribution.
-    width = max(8 * deviation, 2.0)
-    v = torch.linspace(-width, width, 200_001, dtype=torch.float64)
-    density = torch.exp(-0.5 * (v / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
-    surrogate = replace(layer.surrogate, cutoff=0.0)
-    mean_square = torch.trapezoid(surrogate.derivative(v - THRESHOLD).square() * density, v)
-    return deviation**2 * float(mean_square)
+    @classmethod
+    def of(
+        cls,
+        layer: LayerFacts,
+        xi: float,
+        alpha: float,
+        rate_hz: float | None,
+        inhibitory: float,
+        excitatory_recurrence: bool,
+    ) -> "DalePlan":
+        """The equations of `fluctuation_dale`, solved."""
+        n_i = inhibitory_neurons(layer.neurons, inhibitory)
+        n_e = layer.neurons - n_i
+        n_ff = layer.inputs - (inhibitory_neurons(layer.inputs, inhibitory) if layer.from_neurons else 0)
+        mean_e = math.sqrt((1 - alpha) * n_ff / (alpha * n_e)) if excitatory_recurrence else 0.0
+        mean_i = (n_ff + n_e * mean_e) / n_i
+        squares = 2 * (n_ff + n_e * mean_e**2 + n_i * mean_i**2)
+        square = kernel(layer.neuron, layer.dt, layer.steps).square
+        mean_ff = THRESHOLD / xi / (known_rate(rate_hz) * square * squares).sqrt()
+        return cls(n_ff, n_e, n_i, mean_ff, mean_e, mean_i)
 
 
 def inhibitory_neurons(neurons: int, share: float) -> int:

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from snnrun.config.files import conf_folder
-from snnrun.config.schema import OPTIONS, BenchSection, Config, RegularizerConfig, TrainingConfig
+from snnrun.config.schema import OPTIONS, BenchSection, Config, RegularizerConfig, ReportConfig, TrainingConfig
 from snnrun.config.sweeps import SweepConfig, SweepSection
 from snnrun.config.tree import EXPERIMENT, GROUPS, read_section, read_tree
 
@@ -57,6 +57,7 @@ def test_the_main_file():
         "regularizer": fields(RegularizerConfig),
         "training": fields(TrainingConfig),
         "sweep": fields(SweepSection),
+        "report": fields(ReportConfig),
     }
     assert {key.name.split(".")[1] for key in read_section("bench", "bench")} == fields(BenchSection)
     explained = (*TREE.keys, *TREE.sections, *(key for keys in TREE.sections.values() for key in keys))

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from snnrun.errors import UserError
-from snnrun.init import SCHEMES
-from snnrun.init.fluctuation import backward_deviation, forward_deviation, gain_of_gradient
+from snnrun.init import EXPECTATIONS, SCHEMES
 from snnrun.init.kernel import kernel, potential
+from snnrun.init.variance import backward_deviation, forward_deviation, gain_of_gradient
 
 RATE_HZ, DT, STEPS = 15.8, 2.0, 350
 LEAKY = ["lif", "cuba_lif", "alif", "adlif", "se_adlif"]
@@ -17,6 +17,11 @@ LEAKY = ["lif", "cuba_lif", "alif", "adlif", "se_adlif"]
 def draw(scheme, layer, **keys):
     keys = {"alpha": 0.9, "rate_hz": RATE_HZ, **keys}
     return SCHEMES[scheme](layer, torch.Generator().manual_seed(1), **keys)
+
+
+def predicted(scheme, layer, scale=1.0, recurrent_scale=1.0, **keys):
+    keys = {"alpha": 0.9, "rate_hz": RATE_HZ, **keys}
+    return EXPECTATIONS[scheme](layer, **keys).scaled(scale, recurrent_scale)
 
 
 def measured(layer, weight, recurrent=None, samples=12, settled=100):
@@ -81,6 +86,33 @@ def test_a_negative_variance_is_refused(facts):
     with pytest.raises(UserError, match=r"^init.mu_u=0.9 with init.xi=3: needs weights of negative variance") as caught:
         draw("fluctuation", facts("neuron=cuba_lif", inputs=20, recurrent=False), mu_u=0.9, xi=3.0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "keys"),
+    [
+        ("fluctuation", {"mu_u": 0.4, "xi": 1.5, "alpha": 0.6}),
+        ("fluctuation_dale", {"xi": 2.0, "inhibitory": 0.2, "excitatory_recurrence": True}),
+        ("fluctuation_dale", {"xi": 2.0, "inhibitory": 0.3, "excitatory_recurrence": False}),
+        ("variance", {"direction": "forward"}),
+        ("variance", {"direction": "backward"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 2.0), (0.5, 1.0)], ids=str)
+def test_the_prediction_is_what_happens(facts, scheme, keys, scales):
+    layer = facts("neuron=cuba_lif", inputs=300, neurons=100)
+    weight, recurrent = draw(scheme, layer, **keys)
+    mean, deviation = measured(layer, scales[0] * weight, scales[1] * recurrent)
+    expected_mean, expected_deviation = predicted(scheme, layer, *scales, **keys)
+    assert deviation == pytest.approx(expected_deviation, rel=0.1)
+    assert mean == pytest.approx(expected_mean, abs=0.2 * expected_deviation + 0.05 * abs(expected_mean))
+
+
+def test_a_layer_without_recurrence_gets_all_from_below(facts):
+    layer = facts("neuron=cuba_lif", recurrent=False)
+    assert predicted("fluctuation", layer, mu_u=0.2, xi=2.0) == pytest.approx((0.2, 0.4))
+    assert predicted("fluctuation", layer, recurrent_scale=7.0, mu_u=0.2, xi=2.0) == pytest.approx((0.2, 0.4))
 
 
 def test_an_unknown_rate_is_refused(facts):

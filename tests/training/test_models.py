@@ -30,8 +30,10 @@ def test_surrogates_train(run, name):
 def test_time_constants_are_trained_and_shown(run, name, train):
     folder = run(f"neuron={name}", f"neuron.tau_train={train}", *SHORT)
     expected = CONSTANTS.get(name, {"tau_mem", "tau_adapt"})
-    tags = EventAccumulator(str(folder), size_guidance={"histograms": 0}).Reload().Tags()["histograms"]
+    events = EventAccumulator(str(folder), size_guidance={"histograms": 0}).Reload()
+    tags = events.Tags()["histograms"]
     assert {tag.removesuffix("_ms/hidden1") for tag in tags if tag.startswith("tau") and "hidden1" in tag} == expected
+    assert [event.step for event in events.Histograms("tau_mem_ms/hidden1")] == [0, 1]
     state = RunFolder(folder).load_checkpoint("last")["network"]
     for key in expected:
         value = state[f"hidden.0.neuron.{key}.value"]
