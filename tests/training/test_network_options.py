@@ -77,7 +77,10 @@ def test_label_smoothing_is_of_the_training_loss(run):
         (["network.readout=first"], "network.readout=first: must be one of max, mean, last, softmax, spike_count"),
         (["training.label_smoothing=1"], "must be a number at least 0 and below 1"),
         (["neuron.refractory=-1"], "neuron.refractory=-1: must be a number at least 0"),
-        (["network.batch_norm=true", "network.delays=axonal"], "cannot go with delays from below; set network.delays"),
+        (
+            ["network.batch_norm=true", "network.delays=axonal", "network.max_delay=50"],
+            "cannot go with delays from below; set network.delays",
+        ),
         (["learning=eprop", "network.dropout=0.1"], "network.dropout=0.1: goes with learning=bptt only; allowed"),
         (["learning=ottt", "network.readout=softmax"], "allowed with learning=ottt is max, mean, last"),
         (["regularizer.lower_per=layer"], "must be one of neuron, population"),
