@@ -15,6 +15,7 @@ PACKAGES = (
     *("hydra-core", "omegaconf", "tensorboard", "matplotlib"),
 )
 GIT_SECONDS = 5.0
+LARGEST_DIFF = 10_000_000
 
 
 def environment(device: str, engine: str) -> dict[str, Any]:
@@ -67,13 +68,32 @@ def available_cores() -> int:
 
 def git_states() -> dict[str, dict[str, Any]]:
     """Commit and cleanness of the repository of the package's own source, and of the one that is worked in."""
+    states = {name: git_state(folder) for name, folder in _repositories().items()}
+    return {name: state for name, state in states.items() if state is not None}
+
+
+def git_diff() -> str:
+    """Changes in the repositories of `git_states` that are not committed, as `git apply` takes them; "" without any.
+
+    Files that git does not track are not in it. A diff above 10 MB is left out, and a line says so.
+    """
+    parts = []
+    roots = {_git(folder, "rev-parse", "--show-toplevel") for folder in _repositories().values()} - {None}
+    for root in sorted(map(str, roots)):
+        diff = _git(Path(root), "diff", "--no-color", "--no-ext-diff", "HEAD")
+        if diff and len(diff) > LARGEST_DIFF:
+            diff = f"left out: {len(diff)} characters"
+        if diff:
+            parts.append(f"# {root}\n{diff}\n")
+    return "".join(parts)
+
+
+def _repositories() -> dict[str, Path]:
+    """Folders that may be in repositories: of the package, if its source is in one, and the one that is worked in."""
     package = Path(__file__).resolve().parent
     # A virtual environment inside a repository is not the repository's code: ask whether git tracks this very file.
     tracked = _git(package, "ls-files", "--error-unmatch", Path(__file__).name) is not None
-    folders = {"snnrun": package} if tracked else {}
-    folders["working_folder"] = Path.cwd()
-    states = {name: git_state(folder) for name, folder in folders.items()}
-    return {name: state for name, state in states.items() if state is not None}
+    return {**({"snnrun": package} if tracked else {}), "working_folder": Path.cwd()}
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -89,7 +109,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     # Without --no-optional-locks, `git status` of many jobs would get in the way of the person at the keyboard.
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=GIT_SECONDS, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.rstrip("\n")

@@ -17,14 +17,14 @@ from snnrun.data import Dataset
 from snnrun.data.batch import EventBatch
 from snnrun.device import peak_memory_mb
 from snnrun.diagnosis import Diagnosis
-from snnrun.environment import environment
+from snnrun.environment import environment, git_diff
 from snnrun.epoch import Tally
 from snnrun.errors import SnnrunError
 from snnrun.evaluate import Evaluation
 from snnrun.network import Network
 from snnrun.progress import Progress, epoch_line
 from snnrun.resuming import differences
-from snnrun.run_folder import RunFolder, Status
+from snnrun.run_folder import RunFolder, Status, to_yaml
 from snnrun.tensorboard import Board
 
 log = logging.getLogger(__name__)
@@ -85,6 +85,10 @@ class Reporter:
         """
         config, facts = asdict(self.config), environment(str(self.device), engine)
         self.folder.start(config, overrides, facts)
+        self.folder.save_diff(git_diff())
+        if self.config.print_config:
+            for line in to_yaml(config).splitlines():
+                self.say(line)
         self.folder.save_split(self.data.split())
         self._board.start(config, facts)
         self._introduce(facts, chosen, reason)

@@ -174,6 +174,11 @@ class RunFolder:
         """Write split.json: the indices of the samples of each part in the training data as it was given."""
         self._write("split.json", json.dumps(plain(split)) + "\n")
 
+    def save_diff(self, diff: str) -> None:
+        """Write git.diff, the changes that were not committed, where there are any."""
+        if diff:
+            self._write("git.diff", diff)
+
     def split(self) -> dict[str, Any] | None:
         """The content of split.json, or None if there is none. Raises UserError if the file cannot be read."""
         return self._read_mapping("split.json", json.loads) if (self.path / "split.json").exists() else None

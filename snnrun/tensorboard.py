@@ -20,7 +20,7 @@ SCALARS = re.compile(
 )
 HISTOGRAMS = re.compile(r"(tau_mem_ms|tau_syn_ms|tau_adapt_ms|delay_ms|weights)/\w+")
 IMAGES = re.compile(r"raster/\w+|surrogate|confusion|diagnosis|tau_fits")
-NOT_VARIED = ("output_dir", "name", "tags", "beta")  # beta: surrogate.beta is what every run has, resolved
+NOT_VARIED = ("output_dir", "name", "tags", "print_config", "beta")  # every run has surrogate.beta, resolved
 HEADLINES = {
     "accuracy/valid_best": "best validation accuracy",
     "accuracy/test": "test accuracy",

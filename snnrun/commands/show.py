@@ -92,7 +92,7 @@ def _environment(path: Path) -> Iterator[str]:
     yield f"{'computed on':<12}{facts.get('device_name')} ({facts.get('device')}, engine {facts.get('engine')})"
     yield f"{'versions':<12}{packages}"
     for name, state in (facts.get("git") or {}).items():
-        dirty = ", with changes" if state.get("dirty") else ""
+        dirty = ", with changes (git.diff)" if state.get("dirty") else ""
         yield f"{'git':<12}{name.replace('_', ' ')} at {str(state.get('commit'))[:12]}{dirty}"
     yield f"{'started':<12}{facts.get('started')}"
     yield f"{'command':<12}{facts.get('command')}"

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 LONGEST_FOLDER_NAME = 180  # bytes; most file systems stop at 255, and TensorBoard shows the name
 UNNAMED = (  # say nothing about the experiment
-    *("output_dir", "name", "tags", "plugins", "device", "engine"),
+    *("output_dir", "name", "tags", "print_config", "plugins", "device", "engine"),
     *("launcher", "sweeper", "sweep", "hydra"),
 )
 
@@ -19,6 +19,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("usual_beta", usual_beta, replace=True)
     OmegaConf.register_new_resolver("run_id", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
+    OmegaConf.register_new_resolver("name_suffix", name_suffix, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
 
@@ -32,6 +33,12 @@ def sweep_name(*, _root_: Any) -> str:
     """Return the folder of a sweep: the experiment's name, or "unnamed"."""
     name = _root_.get("name")
     return "unnamed" if name is None else str(name)
+
+
+def name_suffix(*, _root_: Any) -> str:
+    """Return what the folder of a run ends in: "_" and the experiment's name, or nothing."""
+    name = _root_.get("name")
+    return "" if name is None else f"_{name}"
 
 
 def job_folder(overrides: Sequence[str]) -> str:

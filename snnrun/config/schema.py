@@ -218,6 +218,7 @@ class Config:
     output_dir: Path
     name: Annotated[str, FolderName()] | None
     tags: tuple[str, ...]
+    print_config: bool
     plugins: tuple[Path, ...]
     neuron: Annotated[NeuronConfig, Group("neuron")]
     surrogate: Annotated[SurrogateConfig, Group("surrogate")]

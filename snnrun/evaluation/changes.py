@@ -177,5 +177,6 @@ def _flat(container: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 NO_EXPERIMENT = frozenset(
-    {"seed", "dataset.split_seed", "dataset.data_seed", "beta", "output_dir", "name", "tags", "device", "engine"}
+    {"seed", "dataset.split_seed", "dataset.data_seed", "beta"}
+    | {"output_dir", "name", "tags", "print_config", "device", "engine"}
 )

@@ -31,6 +31,10 @@ def test_two_runs_have_two_folders(snnrun):
     assert snnrun("train").stdout.splitlines()[-1] != snnrun("train").stdout.splitlines()[-1]
 
 
+def test_a_name_goes_into_the_folder(snnrun):
+    assert snnrun("train", "name=my run").stdout.splitlines()[-1].endswith("_my run")
+
+
 def test_output_dir_moves_the_folder(snnrun, tmp_path):
     done = snnrun("train", "output_dir=some/where")
     assert done.stdout.splitlines()[-1].startswith("some/where/train/")

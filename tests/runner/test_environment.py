@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snnrun.environment import environment, git_state
+from snnrun.environment import environment, git_diff, git_state
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -40,3 +40,18 @@ def test_the_environment_has_what_numbers_depend_on(monkeypatch: pytest.MonkeyPa
     assert found["device_name"] == found["cpu"] != ""
     assert found["cores"] >= 1
     assert found["started"].endswith("+00:00")
+
+
+def test_changes_are_kept_as_a_patch_that_applies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "file").write_text("one\n \n")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-m", "first")
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    assert str(tmp_path) not in git_diff()
+    (tmp_path / "file").write_text("two\n \n")
+    (tmp_path / "patch").write_text(git_diff())
+    git(tmp_path, "checkout", "file")
+    git(tmp_path, "apply", "--include=file", str(tmp_path / "patch"))
+    assert (tmp_path / "file").read_text() == "two\n \n"

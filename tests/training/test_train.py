@@ -159,6 +159,12 @@ def test_the_true_derivative_teaches_the_readout_only(configure):
         assert (gradients["hidden.0.recurrent"] > 0) == learns
 
 
+def test_the_configuration_is_printed_when_asked_for(run, capsys):
+    for asked in (False, True):
+        run("training.epochs=0", f"print_config={str(asked).lower()}")
+        assert ("network:\n  name: recurrent\n  hidden:\n  - 24\n" in capsys.readouterr().out) == asked
+
+
 def test_a_silent_network_is_warned_of(run, capsys):
     run("init.scale=0.001", "training.epochs=1")
     assert "hidden1: 100% of the neurons are silent" in capsys.readouterr().out
