@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snnrun.errors import UserError
 
+EARLIER = "earlier"  # in a sweep's folder: attempts that failed and were repeated
 MARKS = ("config.yaml", "results.json")  # a job that failed before it began has the second only
 
 
@@ -16,6 +17,8 @@ def is_run(path: Path) -> bool:
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
     """All run folders that `folders` are or hold, at any depth, each once, in the order of their paths.
+
+    Attempts of a sweep that failed and were repeated are left out.
 
     Raises UserError for a folder that does not exist.
     """
@@ -38,5 +41,5 @@ def _inside(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for entry in listed:
-        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+        if entry.is_dir(follow_symlinks=False) and entry.name != EARLIER and not entry.name.startswith("."):
             yield from _inside(folder / entry.name)

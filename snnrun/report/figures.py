@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 MOST_CURVES = len(COLOURS)
 MOST_ROWS = 40
+MOST_PANELS = 3
 VALID, TEST = "accuracy/valid_best", "accuracy/test"
 LOGARITHMIC_FROM = 8  # largest over smallest value of an axis
 
@@ -95,7 +97,7 @@ def learning_curves(groups: Groups) -> Figure | None:
 def rates(groups: Groups) -> Figure | None:
     """Mean firing rate of each hidden layer at the end."""
     layers = sorted({layer for g in groups.groups for run in g.runs for layer in run.results.get("rate_hz", {})})
-    measures = {f"{layer}: rate [Hz]": _scaled(f"rate_hz/{layer}", 1) for layer in layers[:3]}
+    measures = {f"{layer}: rate [Hz]": _scaled(f"rate_hz/{layer}", 1) for layer in layers[:MOST_PANELS]}
     return _rows(groups, measures) if measures else None
 
 
@@ -111,10 +113,27 @@ def cost(groups: Groups) -> Figure | None:
 
 
 def time_constants(groups: Groups) -> Figure | None:
-    """Mean of the gamma distribution fitted to the learned time constants, where a run has such fits."""
-    names = sorted({name for g in groups.groups for run in g.runs for name in run.results.get("tau_fits", {})})
-    measures = {f"{name}: mean [ms]": _scaled(f"tau_fits/{name}/mean_ms", 1) for name in names[:3]}
+    """Mean of the learned time constants of each layer, where runs tell them."""
+    names = sorted(
+        f"{layer}/{constant}"
+        for layer, constants in _merged(groups).items()
+        if layer != "reference"
+        for constant in constants
+    )
+    measures = {
+        f"{name.removesuffix('_ms')}: mean [ms]": _scaled(f"tau_fits/{name}/mean", 1) for name in names[:MOST_PANELS]
+    }
     return _rows(groups, measures) if measures else None
+
+
+def _merged(groups: Groups) -> dict[str, dict[str, Any]]:
+    """Layers and constants that any run has fits of."""
+    found: dict[str, dict[str, Any]] = {}
+    for member in groups.groups:
+        for run in member.runs:
+            for layer, constants in run.results.get("tau_fits", {}).items():
+                found.setdefault(layer, {}).update(constants)
+    return found
 
 
 def numeric_key(groups: Groups) -> int | None:

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 import yaml
 
 from snnrun.errors import UserError
+from snnrun.runs import find_runs
 from snnrun.tensorboard import hyper_parameters
 
 Value = float | str
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
-NO_RUNS_BELOW = frozenset({"checkpoints", "figures", "eval", "report"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Run:
 
 
 def find(folders: Iterable[Path]) -> tuple[list[Run], list[str]]:
-    """Read the runs in and below `folders`, in the order of their paths.
+    """Read the runs that `folders` are or hold, in the order of their paths.
 
     Returns:
         The runs, and a line for each folder that could not be read.
@@ -67,7 +66,7 @@ def find(folders: Iterable[Path]) -> tuple[list[Run], list[str]]:
         UserError: a folder does not exist, or there is no run at all.
     """
     runs, problems = [], []
-    for path in sorted(set(_run_folders(folders))):
+    for path in find_runs(folders):
         try:
             runs.append(read(path))
         except (OSError, ValueError, yaml.YAMLError) as error:
@@ -89,17 +88,6 @@ def read(path: Path) -> Run:
         raise ValueError("overrides.yaml is no list or results.json holds no keys")
     keys = [str(word).lstrip("+~").partition("=")[0] for word in typed]
     return Run(path, hyper_parameters(config), keys, results, list(_rows(_text(path / "metrics.csv"))))
-
-
-def _run_folders(folders: Iterable[Path]) -> Iterator[Path]:
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder")
-        for place, inner, names in os.walk(folder):
-            if "config.yaml" in names:
-                yield Path(place)
-                inner.clear()
-            inner[:] = [name for name in inner if name not in NO_RUNS_BELOW and not name.startswith(".")]
 
 
 def _text(path: Path) -> str:

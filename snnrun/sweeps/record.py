@@ -11,10 +11,10 @@ import yaml
 
 from snnrun.atomic import write_atomically
 from snnrun.errors import UserError
+from snnrun.runs import EARLIER
 from snnrun.sweeps.job import Job, Outcome, state
 
 NAME = "sweep.yaml"
-EARLIER = "earlier"  # where failed attempts go when they are repeated
 
 
 @dataclass(frozen=True)

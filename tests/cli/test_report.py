@@ -63,7 +63,7 @@ def test_a_second_report_leaves_the_first(snnrun, sweep):
     ("words", "told"),
     [
         ([], "name a folder"),
-        (["nowhere"], "nowhere: no such folder"),
+        (["nowhere"], "nowhere: there is no such folder"),
         (["sweep", "forma=svg"], "did you mean format"),
         (["sweep", "format=gif"], "must be one of png, svg, pdf"),
         (["sweep", "path=sweep"], "exists already"),
