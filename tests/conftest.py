@@ -2,6 +2,9 @@
 
 import os
 
+# Test processes share the cores; threads that spin while they wait would keep them from each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from hypothesis import settings
 
 settings.register_profile("default", deadline=None)

@@ -1,6 +1,7 @@
 """The CPU engine against the reference: spikes, outputs and every gradient, on odd shapes; buffers begin as NaN."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnrun.data.batch import EventBatch
-from snnrun.engine.cpu import CpuEngine, scan
+from snnrun.engine.cpu import CpuEngine, engine, layout, scan
 from snnrun.engine.cpu.blocks import Block
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.types import ScanResult
@@ -26,17 +27,25 @@ MODELS = [name for name in EQUATIONS if name in NEURONS]  # a refractory period 
 SIGMOID, CUT = Surrogate("sigmoid", 5.0), Surrogate("superspike", 100.0, cutoff=1e-3)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _poisoned_buffers() -> Iterator[None]:
-    original = np.empty
+class Poisoned:
+    """numpy whose new arrays are full of NaN; only for code that is not compiled."""
 
-    def poisoned(shape, dtype=float, *rest, **more):
-        array = original(shape, dtype, *rest, **more)
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    @staticmethod
+    def empty(shape, dtype=float):
+        array = np.empty(shape, dtype)
         if array.dtype.kind in "fi":
             array.fill(np.nan if array.dtype.kind == "f" else -1)
         return array
 
-    with patch.object(np, "empty", poisoned):
+
+@pytest.fixture(autouse=True, scope="module")
+def _poisoned_buffers() -> Iterator[None]:
+    with ExitStack() as patches:
+        for module in (engine, layout, scan):
+            patches.enter_context(patch.object(module, "np", Poisoned()))
         assert np.isnan(scan.blank(3, np.dtype("float32"))).all()
         yield
 

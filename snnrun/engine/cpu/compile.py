@@ -8,6 +8,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,8 @@ class _Cache(caching.FunctionCache):
         except Exception as error:
             log.debug("unreadable compiled code of %s: %s", self._kernel_name, error)
             found = None
+            with suppress(OSError):
+                self._cache_file.flush()  # an empty list of what is kept, in place of the damaged one
         if found is None:
             log.warning("compiling %s of the CPU engine, once on this machine: about 10 s", self._kernel_name)
         return found
