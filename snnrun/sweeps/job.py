@@ -16,6 +16,7 @@ from snnrun.errors import RunError, SnnrunError
 from snnrun.lock import is_locked
 from snnrun.sweeps.sharing import Place
 from snnrun.sweeps.trial import Trial
+from snnrun.threads import choose_waiting
 
 LOG = "train.log"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -99,6 +100,7 @@ def _train(job: Job) -> None:
     begun = (job.folder / "config.yaml").exists()
     if not begun:
         RunFolder(job.folder).request(job.config, job.overrides)
+    choose_waiting(config)
     gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
     from snnrun import train  # not before the configuration stands: it imports torch
 
