@@ -1,6 +1,5 @@
 """One run: Hydra composes it and keeps its log; here is what it does, and what comes after."""
 
-import gc
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from snnrun.config.schema import Config
 from snnrun.errors import SnnrunError, UserError
 from snnrun.run_folder import RunFolder
 from snnrun.sweeps.job import tell
-from snnrun.threads import choose_waiting
+from snnrun.threads import importing_torch
 
 log = logging.getLogger(__name__)
 hydra_main = hydra.main(config_path="pkg://snnrun.conf", config_name="config", version_base="1.3")
@@ -68,11 +67,8 @@ def _job(container: DictConfig, overrides: list[str]) -> float:
     config = checked(container, [], Config)
     folder = Path(HydraConfig.get().runtime.output_dir)
     RunFolder(folder).request(asdict(config), overrides)
-    choose_waiting(config)
-    gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
-    from snnrun.train import run as train  # not before the configuration stands: it imports torch
-
-    gc.enable()
+    with importing_torch(config.engine, config.learning.name):
+        from snnrun.train import run as train  # not before the configuration stands: it imports torch
     return train(config, folder, overrides)
 
 

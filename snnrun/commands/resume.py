@@ -1,6 +1,5 @@
 """`snnrun train resume=FOLDER`: go on with a run."""
 
-import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from snnrun.commands.line import Line, shown_path
 from snnrun.commands.train import RESUME, how_to_resume
 from snnrun.errors import UserError
+from snnrun.threads import importing_torch
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"  # that of hydra.job_logging in config.yaml
 
@@ -36,12 +36,15 @@ def resume(line: Line) -> int:
 
 
 def _resume(folder: Path, overrides: list[str]) -> int:
+    from snnrun.run_folder import RunFolder
     from snnrun.sweeps.job import tell
 
-    gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
-    from snnrun.train import resume as go_on  # imports torch
+    config = RunFolder.open(folder).config()
+    learning = config.get("learning")
+    rule = learning.get("name", "") if isinstance(learning, dict) else ""
+    with importing_torch(str(config.get("engine")), str(rule)):
+        from snnrun.train import resume as go_on
 
-    gc.enable()
     try:
         go_on(folder, overrides)
     except UserError:

@@ -16,7 +16,7 @@ from snnrun.errors import RunError, SnnrunError
 from snnrun.lock import is_locked
 from snnrun.sweeps.sharing import Place
 from snnrun.sweeps.trial import Trial
-from snnrun.threads import choose_waiting
+from snnrun.threads import importing_torch
 
 LOG = "train.log"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -100,11 +100,9 @@ def _train(job: Job) -> None:
     begun = (job.folder / "config.yaml").exists()
     if not begun:
         RunFolder(job.folder).request(job.config, job.overrides)
-    choose_waiting(config)
-    gc.disable()  # nothing of what an import makes is garbage, and looking for some takes 0.7 s
-    from snnrun import train  # not before the configuration stands: it imports torch
+    with importing_torch(config.engine, config.learning.name):
+        from snnrun import train  # not before the configuration stands: it imports torch
 
-    gc.enable()
     if job.trial is not None:
         watch = job.trial.watch()
         train.resume(job.folder, watch=watch) if begun else train.run(config, job.folder, list(job.overrides), watch)
