@@ -19,11 +19,16 @@ def root_of(name: str, root: str | None) -> Path:
 def find(name: str, root: str | None, file: str) -> Path:
     """A file of data set `name`, plain or packed; raises UserError that tells which to bring from where."""
     where = root_of(name, root)
-    for packing in PACKINGS:
-        path = where / (file + packing)
-        if path.exists():
-            return path
-    raise UserError(_missing(name, where, where / file, lambda download: download.name.startswith(file)))
+    path = packed(where / file)
+    if path is None:
+        raise UserError(_missing(name, where, where / file, lambda download: download.name.startswith(file)))
+    return path
+
+
+def packed(path: Path) -> Path | None:
+    """The file `path`, or the one that holds it packed; None where there is neither."""
+    named = (path.with_name(path.name + packing) for packing in PACKINGS)
+    return next((file for file in named if file.exists()), None)
 
 
 def find_folder(name: str, root: str | None, inner: str) -> Path:

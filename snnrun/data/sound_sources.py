@@ -1,11 +1,18 @@
-"""The data sets `wav_folder` and `human_digits`: where their sounds are. `sounds` turns them into spikes."""
+"""The data sets `wav_folder` and `human_digits`: where their sounds are. `sounds` turns them into spikes.
+
+`human_digits` can also be two files that hold its spikes already, with a split of their own.
+"""
 
 from pathlib import Path
 from typing import Protocol
 
 from snnrun.data.dataset import Parts
-from snnrun.data.locate import find_folder, root_of
+from snnrun.data.locate import find_folder, packed, root_of
 from snnrun.data.sources import SOURCES
+from snnrun.data.spike_files import SHD_CHANNELS, load_files
+from snnrun.errors import UserError
+
+ENCODED = ("human_digits_train.h5", "human_digits_test.h5")
 
 
 class SoundOptions(Protocol):
@@ -25,7 +32,16 @@ def _wav_folder(options: SoundOptions, seed: int) -> Parts:
 
 @SOURCES.register("human_digits")
 def _human_digits(options: SoundOptions, seed: int) -> Parts:
-    return _encoded(find_folder("human_digits", options.root, "recordings"), options, seed)
+    root = root_of("human_digits", options.root)
+    train, test = (packed(root / name) for name in ENCODED)
+    if train is None and test is None:
+        return _encoded(find_folder("human_digits", options.root, "recordings"), options, seed)
+    if train is None or test is None:
+        missing = ENCODED[0] if train is None else ENCODED[1]
+        raise UserError(f"{root / missing} is missing; expected both {' and '.join(ENCODED)}, or recordings/")
+    if options.test_speakers is not None:
+        raise UserError(f"dataset.test_speakers: goes with recordings/; whom to test on is fixed by {test}")
+    return load_files(train, None, test, SHD_CHANNELS)
 
 
 def _encoded(root: Path, options: SoundOptions, seed: int) -> Parts:

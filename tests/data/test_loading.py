@@ -136,9 +136,28 @@ def load_small():
     )
 
 
+def human_digits(options, root, **changed):
+    keys = {"name": "human_digits", "root": str(root), "jobs": 1, "test_speakers": None, "test_fraction": 0.2}
+    return options(**(keys | changed))
+
+
 def test_human_digits_by_speaker(real_data, options):
-    data = load(options(train=real_data / "human_digits_train.h5", test=real_data / "human_digits_test.h5"), 0)
+    data = load(human_digits(options, real_data, validation_fraction=0.1), 0)
     assert len(data.train) == 1350
     assert len(data.valid) == 450
+    assert len(np.unique(data.valid.speakers)) == 1
     assert data.unseen_speakers.sum() == 500
     assert data.known_speakers.sum() == 150
+
+
+def test_human_digits_that_are_encoded_already(digits, options, tmp_path):
+    digits("human_digits_train.h5", [0, 1, 2, 3])
+    section = human_digits(options, tmp_path)
+    with pytest.raises(UserError, match=r"human_digits_test.h5 is missing; expected both .*, or recordings/"):
+        load(section, 0)
+    digits("human_digits_test.h5", [3, 4], seed=1)
+    data = load(section, 0)
+    assert (len(data.train), len(data.valid), len(data.test), data.channels) == (12, 4, 8, 700)
+    assert set(data.test.speakers[data.unseen_speakers]) == {4}
+    with pytest.raises(UserError, match=r"dataset.test_speakers: goes with recordings/; .*human_digits_test.h5"):
+        load(human_digits(options, tmp_path, test_speakers=("ann",)), 0)
