@@ -52,7 +52,7 @@ def run(config: BenchConfig) -> None:
         UserError: an engine that cannot run the network.
         RunError: an engine that differs from the reference, which is not timed, or a process that died.
     """
-    late = config.network.delays != "none"
+    late = config.spiking.delays != "none"
     columns = (*COLUMNS[:5], TAPS, *COLUMNS[5:]) if late else COLUMNS
     show = _JsonLines() if config.bench.format == "json" else _Table(columns)
     with show.display():
@@ -72,9 +72,9 @@ def run(config: BenchConfig) -> None:
 
 def with_delays(config: BenchConfig, steps: int, taps: int) -> BenchConfig:
     """The configuration with delays of up to `taps` bins, for so many steps; without any for 0."""
-    network = replace(config.network, delays="none")
+    network = replace(config.spiking, delays="none")
     if taps > 0:
-        network = replace(config.network, max_delay=taps * config.dataset.duration / steps)
+        network = replace(config.spiking, max_delay=taps * config.dataset.duration / steps)
     return replace(config, network=network)
 
 

@@ -180,7 +180,7 @@ def make_case(config: BenchConfig, steps: int, hidden: tuple[int, ...], name: st
     dt = config.dataset.duration / steps
     config = replace(
         config,
-        network=replace(config.network, hidden=hidden),
+        network=replace(config.spiking, hidden=hidden),
         dataset=replace(config.dataset, dt=dt),
         neuron=replace(config.neuron, dt=dt),
     )

@@ -79,9 +79,9 @@ class Tally:
         """Mean rate of each neuron, (neurons,) a layer."""
         return [spikes / (max(self.samples, 1) * self.duration_s) for spikes in self._spikes]
 
-    def mean_rate_hz(self) -> float:
-        """Mean rate of all hidden neurons."""
-        return float(torch.cat(self.rates_hz()).mean()) if self._spikes else 0.0
+    def mean_rate_hz(self) -> float | None:
+        """Mean rate of all hidden neurons; None where there are none."""
+        return float(torch.cat(self.rates_hz()).mean()) if self._spikes else None
 
     def cosines(self) -> dict[str, float]:
         """Mean cosine between the rule's gradient and that of `bptt` by layer, over the batches that have one."""

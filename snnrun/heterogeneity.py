@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnrun.config import Config, TauConfig
+from snnrun.config import Config, NetworkConfig, TauConfig
 from snnrun.errors import UserError
 from snnrun.network import Network
 from snnrun.registry import did_you_mean
@@ -47,7 +47,7 @@ def time_constants(network: Network) -> Populations:
 def worth_telling(config: Config) -> bool:
     """Whether the time constants differ, are trained, or are to be compared."""
     neuron = config.neuron
-    if not isinstance(neuron, TauConfig):
+    if not isinstance(neuron, TauConfig) or not isinstance(config.network, NetworkConfig):
         return False
     return neuron.tau_train != "none" or neuron.tau_init != "constant" or config.report.tau_reference is not None
 

@@ -43,7 +43,7 @@ class NetworkOutput:
     @property
     def active(self) -> Tensor:
         """(hidden layers,) share of neuron-steps in the backward pass; see `ScanResult.active`."""
-        return torch.cat(self.shares)[: len(self.counts)]
+        return torch.cat(self.shares)[: len(self.counts)] if self.shares else torch.empty(0)
 
 
 class SpikingLayer(nn.Module):
@@ -128,16 +128,34 @@ class SpikingReadout(nn.Module):
         return spikes_of(self.weight)
 
 
+class LinearReadout(nn.Module):
+    """A sum without memory, of a network that does not spike. Parameters: weight (units, classes), bias (classes,)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def tensors(self) -> Readout:
+        """The same as leaky integrators that forget at once, without the bias."""
+        return Readout(self.weight, torch.zeros_like(self.bias), torch.zeros_like(self.bias))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., units) to (..., classes)."""
+        return values @ self.weight + self.bias
+
+
 class Network(nn.Module):
     """Hidden layers and readout; the scan over time is the engine's.
 
-    A readout of spiking neurons is one more layer, whose spikes are what `reduction` gets.
+    A readout of spiking neurons is one more layer, whose spikes are what `reduction` gets. Without hidden layers it is
+    one that does not spike, see `snnrun.baselines`.
     """
 
     def __init__(
         self,
         hidden: Sequence[SpikingLayer],
-        readout: ReadoutLayer | SpikingReadout,
+        readout: ReadoutLayer | SpikingReadout | LinearReadout,
         reduction: Scores,
         surrogate: Surrogate,
         dropout: float = 0.0,
@@ -147,7 +165,6 @@ class Network(nn.Module):
         self.hidden = nn.ModuleList(hidden)
         self.readout = readout
         self.reduction = reduction
-        self.inputs = int(hidden[0].weight.shape[0])
         self.surrogate = surrogate
         self.dropout = dropout
 
@@ -218,18 +235,28 @@ class Network(nn.Module):
 
     def summary(self) -> str:
         """Sizes, kinds and number of parameters in one line."""
-        parts = [str(self.inputs)]
+        parts: list[str] = []
         for layer in self.hidden:
             assert isinstance(layer, SpikingLayer)
+            parts = parts or [str(layer.weight.shape[0])]
             kind = layer.neuron.name if layer.recurrent is None else f"{layer.neuron.name}, recurrent"
             parts.append(f"{layer.weight.shape[1]} ({kind})")
         parts.append(f"{self.readout.weight.shape[1]} (readout)")
         return f"{' - '.join(parts)}, {sum(p.numel() for p in self.parameters()):,} parameters"
 
+    def parts(self) -> dict[str, nn.Module]:
+        """What has parameters by its name: hidden1, hidden2, ... and readout."""
+        return {**dict(zip(self.layer_names(), self.hidden, strict=True)), "readout": self.readout}
+
+    def macs(self, steps: int) -> int:
+        """Multiply-accumulates of a dense computation of one sample of so many steps."""
+        weights = [weight for layer in self.tensors() for weight in (layer.weight, layer.recurrent)]
+        return steps * sum(weight.numel() for weight in (*weights, self.readout.weight) if weight is not None)
+
     def distributions(self) -> dict[str, Tensor]:
         """Weights, time constants and delays [ms] by the tags of their histograms, of hidden layers and readout."""
         found = {f"delay_ms/{name}": delays.value.detach() for name, delays in self.delays().items()}
-        for name, module in [*zip(self.layer_names(), self.hidden, strict=True), ("readout", self.readout)]:
+        for name, module in self.parts().items():
             weights = [p for p in (module.weight, getattr(module, "recurrent", None)) if isinstance(p, Tensor)]
             found[f"weights/{name}"] = torch.cat([p.detach().flatten() for p in weights])
             for part, inner in module.named_modules():
@@ -249,13 +276,13 @@ def spikes_of(weight: Tensor) -> Readout:
 
 
 def build_network(config: Config, inputs: int, classes: int, generator: torch.Generator) -> Network:
-    """The network that the config describes, for `inputs` channels and `classes` classes; weights from `generator`.
+    """The spiking network of the config, for `inputs` channels and `classes` classes; weights from `generator`.
 
     What is drawn for the neurons themselves and for delays comes from streams of their own: networks that differ in
     their time constants or delays start with the same weights.
     """
     of_neurons, of_delays = stream(config.seed, "neurons"), stream(config.seed, "delays")
-    surrogate, network = build_surrogate(config), config.network
+    surrogate, network = build_surrogate(config), config.spiking
     hidden: list[SpikingLayer] = []
 
     def spiking(size: int, recurrent: bool) -> SpikingLayer:
@@ -350,7 +377,7 @@ def refractory_steps(config: NeuronConfig) -> int:
 
 def build_delays(config: Config, connections: str, weight: Tensor | None, generator: torch.Generator) -> Delays | None:
     """Delays of the weights (senders, neurons) of one kind of connections; None where the config wants none."""
-    keys = config.network
+    keys = config.spiking
     if weight is None or keys.delays == "none" or keys.delayed not in (connections, "both"):
         return None
     settings = DelaySettings(
@@ -374,5 +401,5 @@ def build_surrogate(config: Config) -> Surrogate:
 
 def recurrence(config: Config) -> list[bool]:
     """Whether each hidden layer is recurrent."""
-    given = config.network.recurrent
-    return [given] * len(config.network.hidden) if isinstance(given, bool) else list(given)
+    given = config.spiking.recurrent
+    return [given] * len(config.spiking.hidden) if isinstance(given, bool) else list(given)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from snnrun.network import Network
 
@@ -14,9 +14,7 @@ VANISHING = 1e-9  # of the largest gradient norm of any layer
 
 def gradient_norms(network: Network) -> dict[str, float]:
     """Euclidean norm of the gradient of all parameters of each layer, hidden1 ... and readout."""
-    modules: list[tuple[str, nn.Module]] = [*zip(network.layer_names(), network.hidden, strict=True)]
-    modules.append(("readout", network.readout))
-    return {name: _norm(p.grad for p in module.parameters()) for name, module in modules}
+    return {name: _norm(p.grad for p in module.parameters()) for name, module in network.parts().items()}
 
 
 def check_first_batch(

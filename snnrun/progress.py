@@ -59,14 +59,18 @@ class Progress:
         if self._bar:
             self._bar.update(self._epoch_task, description=f"epoch {epoch}", completed=0, info="", visible=True)
 
-    def batch(self, samples: int, loss: float, accuracy: float, rate_hz: float) -> None:
-        """Show that one more batch is done. All figures are of the epoch so far; accuracy is from 0 to 1."""
+    def batch(self, samples: int, loss: float, accuracy: float, rate_hz: float | None) -> None:
+        """Show that one more batch is done. All figures are of the epoch so far; accuracy is from 0 to 1.
+
+        `rate_hz` is None where nothing spikes.
+        """
         self._batch += 1
         now = time.perf_counter()
         if now < self._next_update and self._batch < self.batches:
             return
         speed = samples / max(now - self._epoch_begin, 1e-9)
-        figures = f"loss {loss:.3f}  accuracy {accuracy:.1%}  {rate_hz:.1f} Hz  {speed:.0f} samples/s"
+        rate = "" if rate_hz is None else f"{rate_hz:.1f} Hz  "
+        figures = f"loss {loss:.3f}  accuracy {accuracy:.1%}  {rate}{speed:.0f} samples/s"
         left = f"{_duration(self._seconds_left(now))} to go"
         if self._bar:
             self._next_update = now + 1 / UPDATES_PER_S

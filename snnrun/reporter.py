@@ -28,6 +28,7 @@ from snnrun.run_folder import RunFolder, Status, to_yaml
 from snnrun.tensorboard import Board
 
 log = logging.getLogger(__name__)
+NOT_SPIKING = "nothing in it spikes: neuron, surrogate, init, regularizer and learning.cutoff have no effect"
 
 
 class Reporter:
@@ -96,7 +97,8 @@ class Reporter:
         self.folder.update_results(engine=engine, device=str(self.device), parameters=parameters)
         if chosen != engine:
             self.folder.update_results(evaluation_engine=chosen)
-        self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
+        if self.network.layer_names():
+            self._picture("surrogate", "surrogate", figures.png(figures.surrogate_curve(self.network.surrogate)), 0)
 
     def go_on(self, overrides: Sequence[str], engine: str, chosen: str, reason: str) -> None:
         """Write that a run goes on, and show it, all as in `start`; what was recorded after its checkpoint goes.
@@ -126,6 +128,8 @@ class Reporter:
         for line in self.data.warnings:
             self.warn(line)
         self.say(f"network: {self.network.summary()}")
+        if not self.network.layer_names():
+            self.say(NOT_SPIKING)
         self.say(f"engine: {chosen} ({reason}) on {facts['device_name']}, {facts['threads']} threads")
         rule = self.config.learning.name
         if rule != "bptt":

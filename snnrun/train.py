@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snnrun import __version__
+from snnrun.baselines import build
 from snnrun.best import Best
 from snnrun.calibration import Calibration, with_measured_rate
 from snnrun.config import CalibratedConfig, ComparedConfig, Config
@@ -35,7 +36,7 @@ from snnrun.heterogeneity import read_reference, time_constants
 from snnrun.interrupts import Interrupts
 from snnrun.learning import Task, build_rule
 from snnrun.learning.comparison import Comparison
-from snnrun.network import Network, NetworkOutput, build_network
+from snnrun.network import Network, NetworkOutput
 from snnrun.optimizers import Schedule, build_optimizer
 from snnrun.preflight import check_first_batch
 from snnrun.regularizers import ActivityBounds
@@ -119,7 +120,7 @@ class Training:
         data = load(config.dataset, config.seed)
         config = with_measured_rate(config, data.train)
         inputs = -(-data.channels // config.dataset.pool)
-        network = build_network(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
+        network = build(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
         engine, reason = choose(config.engine, device, network.tensors())
         training = cls(config, data, network, engine, reason, device)
         training.watch = watch

@@ -7,7 +7,7 @@ from snnrun.config.datasets import Hdf5Config
 from snnrun.config.inits import CalibratedConfig, DaleConfig
 from snnrun.config.learning import EpropConfig, LocalConfig
 from snnrun.config.neurons import AdLifConfig, TauConfig
-from snnrun.config.schema import Config
+from snnrun.config.schema import Config, NetworkConfig
 
 Rule = Callable[[Config], None]
 DELAYED_RULES = ("bptt",)  # the learning rules that carry spikes on their way from step to step
@@ -15,7 +15,8 @@ DELAYED_RULES = ("bptt",)  # the learning rules that carry spikes on their way f
 
 def check_rules(config: Config) -> None:
     """Raise ProblemError for the first combination of keys that makes no sense."""
-    for rule in RULES:
+    spiking = isinstance(config.network, NetworkConfig)
+    for rule in (*RULES, *(SPIKING_RULES if spiking else (_not_spiking,))):
         rule(config)
 
 
@@ -26,9 +27,9 @@ def _slope(config: Config) -> None:
 
 
 def _recurrent(config: Config) -> None:
-    given, layers = config.network.recurrent, len(config.network.hidden)
+    given, layers = config.spiking.recurrent, len(config.spiking.hidden)
     if not isinstance(given, bool) and len(given) != layers:
-        text = f"has {len(given)} items but network.hidden={show(config.network.hidden)} has {layers} layers"
+        text = f"has {len(given)} items but network.hidden={show(config.spiking.hidden)} has {layers} layers"
         raise ProblemError("network.recurrent", given, text)
 
 
@@ -96,6 +97,21 @@ def _time_constants(config: Config) -> None:
             raise ProblemError(f"neuron.{key}", mean, text)
 
 
+def _not_spiking(config: Config) -> None:
+    """What asks a baseline for something that only spiking neurons have; the run tells of keys without effect."""
+    name = config.network.name
+    for key, value, allowed in (
+        ("learning", config.learning.name, ("bptt",)),
+        ("engine", config.engine, ("auto", "reference")),
+        ("report.tau_reference", config.report.tau_reference, (None,)),
+    ):
+        if value not in allowed:
+            text = f"needs spiking neurons; allowed with network={name} is {_words(tuple(map(show, allowed)))}"
+            raise ProblemError(key, value, text)
+    if config.training.epochs == 0:
+        raise ProblemError("training.epochs", 0, f"diagnoses spiking neurons, and network={name} has none")
+
+
 def _tau_reference(config: Config) -> None:
     if config.report.tau_reference is not None and not isinstance(config.neuron, TauConfig):
         text = f"needs neurons with a membrane time constant, which neuron={config.neuron.name} has not"
@@ -119,7 +135,7 @@ def _area(config: Config) -> None:
 
 
 def _delays(config: Config) -> None:
-    network, data = config.network, config.dataset
+    network, data = config.spiking, config.dataset
     if network.delays == "none":
         return
     if not data.dt <= network.max_delay <= data.duration:
@@ -136,7 +152,7 @@ def _delays(config: Config) -> None:
 
 
 def _any_recurrent(config: Config) -> bool:
-    given = config.network.recurrent
+    given = config.spiking.recurrent
     return given if isinstance(given, bool) else any(given)
 
 
@@ -147,12 +163,12 @@ def _words(names: tuple[str, ...]) -> str:
 def _dale(config: Config) -> None:
     if not isinstance(config.init, DaleConfig):
         return
-    recurrent = config.network.recurrent
+    recurrent = config.spiking.recurrent
     if not (recurrent if isinstance(recurrent, bool) else all(recurrent)):
         text = "needs recurrent layers, which hold the inhibition; choose network.recurrent=true"
         raise ProblemError("init", config.init.name, text)
     share = config.init.inhibitory
-    for neurons in config.network.hidden:
+    for neurons in config.spiking.hidden:
         if not 0 < round(share * neurons) < neurons:
             text = f"leaves {round(share * neurons)} of {neurons} neurons inhibitory; Dale's law needs both kinds"
             raise ProblemError("init.inhibitory", share, text)
@@ -165,14 +181,14 @@ def _target_rate(config: Config) -> None:
 
 
 def _readout(config: Config) -> None:
-    network = config.network
+    network = config.spiking
     if network.readout_population > 1 and network.readout not in ("spike_count", "first_spike"):
         text = f"needs a readout that spikes; choose network.readout=spike_count or first_spike, not {network.readout}"
         raise ProblemError("network.readout_population", network.readout_population, text)
 
 
 def _normalised(config: Config) -> None:
-    network = config.network
+    network = config.spiking
     if network.batch_norm and isinstance(config.init, CalibratedConfig):
         text = "cannot go with init=calibrated, since normalised currents do not depend on the scale of the weights"
         raise ProblemError("network.batch_norm", True, text)
@@ -229,14 +245,14 @@ def _online(config: Config) -> None:
 
 
 def _feedback(config: Config) -> None:
-    rule, layers = config.learning, len(config.network.hidden)
+    rule, layers = config.learning, len(config.spiking.hidden)
     if isinstance(rule, EpropConfig) and rule.feedback != "random" and layers > 1:
         text = f"{rule.feedback} reaches one hidden layer, network.hidden has {layers}; allowed with several is random"
         raise ProblemError("learning.feedback", rule.feedback, text)
 
 
 def _whole_samples(config: Config) -> None:
-    rule, network = config.learning.name, config.network
+    rule, network = config.learning.name, config.spiking
     if rule == "bptt":
         return
     for key, value, allowed in (
@@ -258,27 +274,29 @@ def _rule_engine(config: Config) -> None:
 
 
 RULES: list[Rule] = [
-    _derived,
-    _feedback,
-    _online,
-    _whole_samples,
-    _rule_engine,
     _slope,
     _area,
     _time_constants,
-    _tau_reference,
     _adaptation,
-    _dale,
     _target_rate,
-    _recurrent,
-    _delays,
     _bins,
     _validation,
     _folds,
     _speed,
     _spytorch,
-    _readout,
-    _normalised,
     _device,
     _rates,
+]
+SPIKING_RULES: list[Rule] = [
+    _derived,
+    _feedback,
+    _online,
+    _whole_samples,
+    _rule_engine,
+    _tau_reference,
+    _dale,
+    _recurrent,
+    _delays,
+    _readout,
+    _normalised,
 ]

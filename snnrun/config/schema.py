@@ -108,13 +108,19 @@ class DatasetConfig:
     insertion: NonNegative
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnyNetworkConfig:
+    """What a spiking network and the baselines that it is compared with have in common."""
+
+    name: str
+
+
 @OPTIONS["network"].register("recurrent")
 @OPTIONS["network"].register("feedforward")
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(AnyNetworkConfig):
     """Hidden layers and readout; `readout_tau_syn` 0 is a readout without a synapse. Delays are in ms."""
 
-    name: str
     hidden: Annotated[tuple[Count, ...], Filled()]
     recurrent: bool | tuple[bool, ...]
     readout: Literal["max", "mean", "last", "softmax", "spike_count", "first_spike"]
@@ -130,6 +136,24 @@ class NetworkConfig:
     readout_population: Count
     dropout: Annotated[float, Bounds(at_least=0, below=1)]
     batch_norm: bool
+
+
+@OPTIONS["network"].register("gru")
+@dataclass(frozen=True, kw_only=True)
+class GruConfig(AnyNetworkConfig):
+    """One layer of gated recurrent units on binned spike counts; nothing in it spikes."""
+
+    hidden: tuple[Count]
+    readout: Literal["max", "mean", "last", "softmax"]
+    dropout: Annotated[float, Bounds(at_least=0, below=1)]
+
+
+@OPTIONS["network"].register("spike_counts")
+@dataclass(frozen=True, kw_only=True)
+class SpikeCountsConfig(AnyNetworkConfig):
+    """Multinomial logistic regression on the number of spikes of each channel."""
+
+    normalise: Literal["log1p", "mean"]
 
 
 @OPTIONS["learning"].register("bptt")
@@ -224,12 +248,18 @@ class Config:
     surrogate: Annotated[SurrogateConfig, Group("surrogate")]
     init: Annotated[InitConfig, Group("init")]
     dataset: Annotated[DatasetConfig, Group("dataset")]
-    network: Annotated[NetworkConfig, Group("network")]
+    network: Annotated[AnyNetworkConfig, Group("network")]
     learning: Annotated[LearningConfig, Group("learning")]
     optimizer: Annotated[OptimizerConfig, Group("optimizer")]
     regularizer: RegularizerConfig
     training: TrainingConfig
     report: ReportConfig
+
+    @property
+    def spiking(self) -> NetworkConfig:
+        """The section `network` of a network that spikes, which the baselines do not."""
+        assert isinstance(self.network, NetworkConfig)
+        return self.network
 
 
 Widths = Annotated[tuple[Count, ...], Filled()]

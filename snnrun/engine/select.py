@@ -24,11 +24,14 @@ def choose(name: str, device: torch.device, layers: Sequence[Layer]) -> tuple[En
     Args:
         name: "auto", "reference", "cpu" or "triton".
         device: where the tensors are.
-        layers: what will be run; "auto" falls back to the reference where the fused engine cannot run them.
+        layers: what will be run; "auto" falls back to the reference where the fused engine cannot run them. Without
+            any there is nothing to scan, whatever the name.
 
     Raises:
         UserError: an engine that is unknown, or that was asked for by name and cannot run the layers there.
     """
+    if not layers:
+        return ReferenceEngine(), "nothing spikes"
     if name == "reference":
         return ReferenceEngine(), "engine=reference"
     if name == "auto":

@@ -27,7 +27,7 @@ class Activity:
 
     Attributes:
         spikes: (samples,) of each batch, for the input and every hidden layer.
-        operations: (samples,) of each batch.
+        operations: (samples,) of each batch; none of a network that does not spike, where an operation is no addition.
         macs: multiply-accumulates of a dense computation of a sample, in all steps.
     """
 
@@ -36,6 +36,7 @@ class Activity:
         self.spikes: dict[str, list[Tensor]] = {}
         self.operations: list[Tensor] = []
         self.macs = 0
+        self._network = network
         self._names = network.layer_names()
         layers = network.tensors()
         into = [*(layer.weight for layer in layers), network.readout.weight]
@@ -45,12 +46,14 @@ class Activity:
             sum((_synapses(weight) for weight in pair if weight is not None), torch.zeros(1, dtype=torch.float64))
             for pair in zip(into, back, strict=True)
         ]
-        self._weights = sum(weight.numel() for weight in (*into, *back) if weight is not None)
 
     def __call__(self, inputs: EventBatch, output: NetworkOutput) -> None:
         """Count one batch."""
         bounds = inputs.pointer[:: inputs.steps].cpu()
         self._add("input", bounds.diff().double())
+        self.macs = self._network.macs(inputs.steps)
+        if not self._names:
+            return
         reached = self._fan_out[0][inputs.unit.long().cpu()].cumsum(0)
         operations = torch.cat([reached.new_zeros(1), reached])[bounds].diff()
         for name, counts, fan_out in zip(self._names, output.counts, self._fan_out[1:], strict=True):
@@ -58,7 +61,6 @@ class Activity:
             self._add(name, spikes.sum(1))
             operations = operations + spikes @ fan_out
         self.operations.append(operations)
-        self.macs = inputs.steps * self._weights
 
     def _add(self, name: str, spikes: Tensor) -> None:
         self.spikes.setdefault(name, []).append(spikes)

@@ -53,7 +53,7 @@ class Judgement:
         known: (samples,) bool, whose speaker was trained on; None but for test data that names speakers.
         unseen: (samples,) bool, whose speaker was neither trained nor validated on; None as `known`.
         spikes: (samples,) of the input and of each hidden layer.
-        operations: (samples,) synaptic operations.
+        operations: (samples,) synaptic operations; None of a network that does not spike.
         macs: multiply-accumulates of a dense computation of a sample.
         samples: the first that is right and the first that is wrong, as far as there are such.
     """
@@ -68,7 +68,7 @@ class Judgement:
     known: NDArray[np.bool_] | None
     unseen: NDArray[np.bool_] | None
     spikes: dict[str, Tensor]
-    operations: Tensor
+    operations: Tensor | None
     macs: int
     samples: tuple[Sample, ...]
 
@@ -79,9 +79,10 @@ class Judgement:
             if mask is not None and mask.any():
                 row[name] = float(self.found.correct[torch.from_numpy(mask)].double().mean())
         row |= {f"spikes_{name}": float(counts.mean()) for name, counts in self.spikes.items()}
-        operations = float(self.operations.mean())
-        row["synaptic_operations"] = operations
-        row["energy_nj"] = operations * ACCUMULATE_PJ / 1000
+        if self.operations is not None:
+            operations = float(self.operations.mean())
+            row["synaptic_operations"] = operations
+            row["energy_nj"] = operations * ACCUMULATE_PJ / 1000
         row["dense_energy_nj"] = self.macs * MULTIPLY_ACCUMULATE_PJ / 1000
         return row
 
@@ -130,7 +131,7 @@ def judge(run: Trained, chosen: Case) -> Judgement:
         known=_of_test(chosen, data.known_speakers),
         unseen=_of_test(chosen, data.unseen_speakers),
         spikes={name: torch.cat(counts) for name, counts in activity.spikes.items()},
-        operations=torch.cat(activity.operations),
+        operations=torch.cat(activity.operations) if activity.operations else None,
         macs=activity.macs,
         samples=tuple(sample(index) for index in _right_and_wrong(found)),
     )

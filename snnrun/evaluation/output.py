@@ -109,8 +109,8 @@ def shown(rows: Sequence[Row]) -> str:
         line += [show(values[key]) if key in values else "" for key in keys] or [AS_TRAINED]
         line += [_percent(row, "accuracy"), f"{row.means['loss']:.3f}", *(_percent(row, key) for key in optional)]
         line += [f"{row.means.get(key, math.nan):.0f}" for key in layers]
-        line += [f"{row.means['synaptic_operations']:,.0f}"]
-        line += [f"{row.means[key]:,.1f} nJ" for key in ("energy_nj", "dense_energy_nj")]
+        forms = {"synaptic_operations": "{:,.0f}", "energy_nj": "{:,.1f} nJ", "dense_energy_nj": "{:,.1f} nJ"}
+        line += [form.format(row.means[key]) if key in row.means else "-" for key, form in forms.items()]
         lines.append(line)
     return f"{table(columns, lines)}\nspikes, SynOps and energies are means of one inference\n{CONVENTION}"
 
@@ -158,7 +158,8 @@ def _predictions(judgement: Judgement) -> list[list[str]]:
         speaker = "" if judgement.speakers is None else str(judgement.speakers[index])
         said = [judgement.classes[int(part[index])] for part in (found.labels, found.predictions)]
         spikes = [f"{judgement.spikes[name][index]:.0f}" for name in layers]
-        lines.append([str(index), speaker, *said, *spikes, f"{judgement.operations[index]:.0f}"])
+        operations = "" if judgement.operations is None else f"{judgement.operations[index]:.0f}"
+        lines.append([str(index), speaker, *said, *spikes, operations])
     return lines
 
 

@@ -7,11 +7,12 @@ from typing import Any, Literal, cast
 
 import torch
 
+from snnrun.baselines import build
 from snnrun.config import Config, DatasetConfig
 from snnrun.data import Dataset, load
 from snnrun.errors import UserError
 from snnrun.evaluation.changes import UNCHANGED, Case, Change, case
-from snnrun.network import Network, build_network
+from snnrun.network import Network
 from snnrun.run_folder import RunFolder
 from snnrun.seeding import stream
 
@@ -43,7 +44,7 @@ class Trained:
         config = chosen.config
         state = self._checkpoint(chosen.checkpoint, device)
         inputs = -(-data.channels // config.dataset.pool)
-        network = build_network(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
+        network = build(config, inputs, len(data.classes), stream(config.seed, "weights")).to(device)
         try:
             network.load_state_dict(state["network"])
         except (RuntimeError, KeyError) as error:

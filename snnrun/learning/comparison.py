@@ -27,12 +27,14 @@ class Comparison:
         Call it when the rule's gradient is in `.grad` and nothing has changed it.
         """
         network = self.rule.network
-        modules = [*zip(network.layer_names(), network.hidden, strict=True), ("readout", network.readout)]
         parameters = list(network.parameters())
         loss = self._loss(inputs, labels)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
         truth = {id(p): gradient for p, gradient in zip(parameters, found, strict=True)}
-        return {name: _cosine([(p.grad, truth[id(p)]) for p in module.parameters()]) for name, module in modules}
+        return {
+            name: _cosine([(p.grad, truth[id(p)]) for p in module.parameters()])
+            for name, module in network.parts().items()
+        }
 
     def _loss(self, inputs: EventBatch, labels: Tensor) -> Tensor:
         task, network = self.rule.task, self.rule.network
