@@ -22,6 +22,9 @@ from snnrun.engine.types import Arrivals, Layer, Readout
 
 Array = NDArray[np.generic]
 
+LARGE_PAGE = 2**21
+LARGE_REQUEST = 2**22  # from so many bytes on numpy asks the system for large pages
+
 
 def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
     """The record of a layer.
@@ -117,7 +120,7 @@ class Layout:
 
     def pack(self, tensors: Sequence[Tensor | None]) -> Array:
         """The flat array of the tensors, given in the order of `places`."""
-        flat = np.zeros(self.size, self.real)
+        flat = zeros_in_large_pages(self.size, self.real)
         for place, tensor in zip(self.places, tensors, strict=True):
             if place is not None and tensor is not None:
                 place.part(flat)[:] = tensor.detach().numpy().reshape(place.rows, place.columns)
@@ -142,6 +145,19 @@ class Layout:
         square[: place.rows] = rows
         target = packed[start : start + width * place.columns].reshape(width // panel, place.columns, panel)
         target[:] = square.reshape(width // panel, panel, place.columns).transpose(0, 2, 1)
+
+
+def zeros_in_large_pages(size: int, real: np.dtype[np.generic]) -> Array:
+    """Zeros in pages of 2 MB, where the system has them on request.
+
+    Weights are read all over the place; how many small pages of them share places in the second-level cache is chance,
+    and makes the same sums of rows take up to 40 % longer.
+    """
+    count = size * real.itemsize
+    raw = np.empty(max(count, LARGE_REQUEST) + LARGE_PAGE, np.uint8)
+    flat = raw[-raw.ctypes.data % LARGE_PAGE :][:count].view(real)
+    flat[:] = 0
+    return flat
 
 
 def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:

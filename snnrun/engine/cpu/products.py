@@ -3,7 +3,12 @@
 import numpy as np
 
 from snnrun.engine.cpu.compile import inner_function, row_function
-from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, gather_panel, multiply_tile, trailing_zeros
+from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, gather_of, multiply_tile, trailing_zeros
+
+# So many rows are added in registers, a part of the row after the other; fewer whole, as every part would end with a
+# branch that the processor cannot foresee.
+MANY = 16
+_gather, _gather_four = gather_of(1), gather_of(4)
 
 
 @row_function
@@ -21,6 +26,9 @@ def _add_one(total, a):  # type: ignore[no-untyped-def]
 @inner_function
 def add_rows(total, table, row, first, last):  # type: ignore[no-untyped-def]
     """total += table[row[e]] summed over first <= e < last."""
+    if last - first >= MANY:
+        _add_many(total, table, row, first, last)
+        return
     e = first
     while e + 4 <= last:
         _add_four(total, table[row[e]], table[row[e + 1]], table[row[e + 2]], table[row[e + 3]])
@@ -28,6 +36,18 @@ def add_rows(total, table, row, first, last):  # type: ignore[no-untyped-def]
     while e < last:
         _add_one(total, table[row[e]])
         e += 1
+
+
+@inner_function
+def _add_many(total, table, row, first, last):  # type: ignore[no-untyped-def]
+    width, panel = table.shape[1], PANEL_BYTES // total.itemsize
+    flat, n = table.reshape(-1), 0
+    while n + 4 * panel <= width:
+        _gather_four(total, n, flat, n, width, row, first, last)
+        n += 4 * panel
+    while n < width:
+        _gather(total, n, flat, n, width, row, first, last)
+        n += panel
 
 
 @inner_function
@@ -69,7 +89,7 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
         for c in range(units):
             last = begin[c]
             if last > first:
-                gather_panel(flat_target, c * width + panel, flat_grads, panel, width, order, first, last)
+                _gather(flat_target, c * width + panel, flat_grads, panel, width, order, first, last)
             first = last
     return order
 

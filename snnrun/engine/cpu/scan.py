@@ -12,9 +12,10 @@ from torch import Tensor
 
 from snnrun.engine.cpu.backward import layer_retreat, work_size
 from snnrun.engine.cpu.blocks import Block, blocks_of, checkpoint_interval, groups_of, run_all
-from snnrun.engine.cpu.forward import layer_scan, scan_readout
+from snnrun.engine.cpu.forward import layer_scan
 from snnrun.engine.cpu.layout import Array, Layout
 from snnrun.engine.cpu.neurons import EQUATIONS
+from snnrun.engine.cpu.readout import scan_readout
 from snnrun.engine.cpu.rows import row_loops
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take

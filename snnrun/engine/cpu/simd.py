@@ -144,53 +144,44 @@ def dot(typing_context, a, a_start, b, b_start, panels):  # type: ignore[no-unty
     return element(a, types.intp, b, types.intp, types.intp), generate
 
 
-@intrinsic
-def gather_panel(typing_context, total, total_start, table, table_start, stride, row, first, last):  # type: ignore[no-untyped-def]
-    """total[total_start + n] += sum over first <= e < last of table[table_start + row[e] * stride + n], n in a panel.
+def gather_of(panels: int) -> Any:
+    """Make the sum of parts of rows, so many panels wide, that stays in registers until all rows are added."""
 
-    total and table are flat and contiguous. Four sums that do not wait for each other; they stay in registers.
-    """
-    element = total.dtype
-    signature = types.void(total, types.intp, table, types.intp, types.intp, row, types.intp, types.intp)
-    size = element.bitwidth // 8
-    lanes = REGISTER_BYTES // size
-    vectors, ways = PANEL_BYTES // REGISTER_BYTES, 4
+    @intrinsic
+    def gather(typing_context, total, total_start, table, table_start, stride, row, first, last):  # type: ignore[no-untyped-def]
+        """total[total_start + n] += sum over first <= e < last of table[table_start + row[e] * stride + n].
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        first, last = args[6], args[7]
-        base = pointer_to(context, builder, signature.args[2], args[2], args[3])
-        number = lambda k: ir.Constant(first.type, k)  # noqa: E731
-        vector = ir.VectorType(context.get_value_type(element), lanes)
+        n goes over the panels; total and table are flat and contiguous.
+        """
+        element = total.dtype
+        signature = types.void(total, types.intp, table, types.intp, types.intp, row, types.intp, types.intp)
+        size = element.bitwidth // 8
+        lanes = REGISTER_BYTES // size
+        vectors = panels * PANEL_BYTES // REGISTER_BYTES
 
-        def at(row: Any, v: int) -> Any:
-            return builder.bitcast(builder.gep(row, [number(v * lanes)]), vector.as_pointer())
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            base = pointer_to(context, builder, signature.args[2], args[2], args[3])
+            vector = ir.VectorType(context.get_value_type(element), lanes)
 
-        places = [at(pointer_to(context, builder, signature.args[0], args[0], args[1]), v) for v in range(vectors)]
-        nothing = ir.Constant(vector, [0.0] * lanes)
-        sums = [[cgutils.alloca_once_value(builder, nothing) for _ in places] for _ in range(ways)]
+            def at(row: Any, v: int) -> Any:
+                return builder.bitcast(builder.gep(row, [ir.Constant(args[1].type, v * lanes)]), vector.as_pointer())
 
-        def add(event: Any, sum_of_way: list[Any]) -> None:
-            index = builder.load(pointer_to(context, builder, signature.args[5], args[5], event))
-            source = builder.gep(base, [builder.mul(builder.sext(index, first.type), args[4])])
-            for v, place in enumerate(sum_of_way):
-                value = builder.load(at(source, v), align=size)
-                builder.store(builder.fadd(builder.load(place), value), place)
+            goal = pointer_to(context, builder, signature.args[0], args[0], args[1])
+            places = [at(goal, v) for v in range(vectors)]
+            sums = [cgutils.alloca_once_value(builder, builder.load(place, align=size)) for place in places]
+            with cgutils.for_range(builder, args[7], start=args[6]) as loop:
+                index = builder.load(pointer_to(context, builder, signature.args[5], args[5], loop.index))
+                source = builder.gep(base, [builder.mul(builder.sext(index, args[4].type), args[4])])
+                for v, total in enumerate(sums):
+                    value = builder.load(at(source, v), align=size)
+                    builder.store(builder.fadd(builder.load(total), value), total)
+            for place, total in zip(places, sums, strict=True):
+                builder.store(builder.load(total), place, align=size)
+            return context.get_dummy_value()
 
-        count = builder.sub(last, first)
-        whole = builder.add(first, builder.mul(builder.sdiv(count, number(ways)), number(ways)))
-        with cgutils.for_range_slice(builder, first, whole, number(ways)) as (event, _):
-            for way in range(ways):
-                add(builder.add(event, number(way)), sums[way])
-        with cgutils.for_range(builder, last, start=whole) as loop:
-            add(loop.index, sums[0])
-        for v, place in enumerate(places):
-            result = builder.load(place, align=size)
-            for way in range(ways):
-                result = builder.fadd(result, builder.load(sums[way][v]))
-            builder.store(result, place, align=size)
-        return context.get_dummy_value()
+        return signature, generate
 
-    return signature, generate
+    return gather
 
 
 @intrinsic

@@ -1,0 +1,187 @@
+"""One layer over a chunk of steps in the backward scan of the CPU engine: forward again, and back.
+
+Rows of a chunk stand at [step in the chunk, sample]; samples are padded to whole tiles with rows that stay 0.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from snnrun.engine.cpu.compile import inner_function, row_function
+from snnrun.engine.cpu.derivatives import cut_row, derivative_row
+from snnrun.engine.cpu.forward import copy_row, set_spikes
+from snnrun.engine.cpu.late import add_spike_gradients, put_step, send_all, take_step
+from snnrun.engine.cpu.layout import matrix, rules_of
+from snnrun.engine.cpu.products import add_rows, mark, multiply, multiply_marked
+from snnrun.engine.cpu.rows import RowLoops
+
+# A product at single places costs this many times a place of the dense product, measured at 200 neurons.
+MARKED_COST = 3
+
+
+@row_function
+def add_row(target, source):  # type: ignore[no-untyped-def]
+    """target += source, over the length of source."""
+    for n in range(len(source)):
+        target[n] += source[n]
+
+
+@row_function
+def multiply_row(target, a, b):  # type: ignore[no-untyped-def]
+    """target = a * b, elementwise."""
+    for n in range(len(target)):
+        target[n] = a[n] * b[n]
+
+
+def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
+    """Make (recompute, chunk) for a neuron model, `late` with delays."""
+    advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
+    retreat, retreat_constants = loops.retreat, loops.retreat_constants
+
+    @inner_function
+    def recompute(  # type: ignore[no-untyped-def]
+        layer, flat, pointer, unit, start, current, fired_pointer, fired, steps, first, last, checkpoint, keep,
+        path, s, drive, x, offsets, pitch, span, pending, kept,
+    ):  # fmt: skip
+        """Run the steps first <= t < last again: x (steps, samples, width), and the states `path` if `keep` is 1.
+
+        path[k] (states, samples, width) is the state before step first + k; if not kept, all are path[0]. With delays
+        the currents are `kept` (samples, steps, width), or, where that is empty, the spikes of the `span` steps before
+        are sent again, as some of them arrive in these.
+        """
+        width, samples = layer.width, checkpoint.shape[1]
+        constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
+        rules = rules_of(layer)
+        weight = matrix(flat, layer.weight, layer.inputs, width)
+        recurrent = matrix(flat, layer.recurrent, layer.senders, width)
+        zero = layer.one - layer.one
+        for m in range(samples):
+            path[0, :, m] = checkpoint[:, m]
+            s[:] = zero
+            if late and layer.late and kept.size == 0:
+                # Step `first` is at the place `span` of every row.
+                pending[: layer.neurons * pitch] = zero
+                back = min(span, first)
+                if layer.taps > 0:
+                    send_all(
+                        pending, span, flat, layer.weight, offsets, layer.offsets, layer.inputs, layer.neurons, width,
+                        layer.taps, pointer, unit, start + m * steps + first, -back, last - first,
+                    )  # fmt: skip
+                if layer.recurrent_taps > 0:
+                    send_all(
+                        pending, span + 1, flat, layer.recurrent, offsets, layer.recurrent_offsets, layer.senders,
+                        layer.neurons, width, layer.recurrent_taps, fired_pointer, fired, m * steps + first, -back,
+                        last - first,
+                    )  # fmt: skip
+            for k in range(last - first):
+                at = m * steps + first + k
+                before = after = fired_pointer[at]
+                if first + k > 0:
+                    before = fired_pointer[at - 1]
+                drive[:] = zero
+                if late and kept.size > 0:
+                    copy_row(drive, kept[m, first + k])
+                else:
+                    if layer.inputs > 0 and layer.taps == 0:
+                        add_rows(drive, weight, unit, pointer[start + at], pointer[start + at + 1])
+                    elif layer.inputs == 0 and current.size > 0:
+                        copy_row(drive, current[m, first + k])
+                    if layer.senders > 0 and layer.recurrent_taps == 0:
+                        add_rows(drive, recurrent, fired, before, after)
+                    if late and layer.late:
+                        take_step(drive, pending, pitch, layer.neurons, span + k)
+                set_spikes(s, fired, before, after, layer.one)
+                advance(constants, rules, rows(path[k * keep], m), rows(path[(k + 1) * keep], m), s, drive, x[k, m])
+                set_spikes(s, fired, before, after, zero)
+
+    @inner_function
+    def spike_gradients(layer, panels, flat, above, above_start, depth, own, h, marks, left, samples, grad_s):  # type: ignore[no-untyped-def]
+        """Gradients (samples, width) of the spikes of one step, through the layer above and through the recurrence.
+
+        `above` are the gradients of the currents of the layer above at this step, `own` of this layer's one step
+        later. Where h is 0 the gradient is not needed: with few other places (`left`), only those are computed.
+        """
+        neurons = layer.neurons
+        neurons, zero = layer.neurons, layer.one - layer.one
+        dense = layer.threshold == zero or left * MARKED_COST > samples * neurons
+        if not dense:
+            marks[:neurons] = 0
+            for m in range(samples):
+                mark(h[m], marks, np.uint64(1) << np.uint64(m), neurons)
+            grad_s[:] = zero
+        if depth > 0:
+            if dense:
+                multiply(above, depth, panels, layer.above_panels, grad_s, False)
+            else:
+                multiply_marked(above, flat, above_start, grad_s, marks[:neurons])
+        elif dense:
+            grad_s[:] = zero
+        if layer.send_back:
+            if dense:
+                multiply(own, neurons, panels, layer.recurrent_panels, grad_s, True)
+            else:
+                multiply_marked(own, flat, layer.recurrent, grad_s, marks[:neurons])
+
+    @inner_function
+    def chunk(  # type: ignore[no-untyped-def]
+        layer, flat, panels, fired_pointer, fired, steps, first, last, path, keep, x, above, above_start, depth,
+        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, marks, grads, upper, ahead_above, ahead,
+        offsets, pitch, lanes, total,
+    ):  # fmt: skip
+        """Go back through the steps of a chunk: grad_current[k] for k < steps of the chunk; returns the active places.
+
+        grad_current[last - first] is that of the next chunk's first step; `grad_state` and `grad_s_later` (the
+        gradient of the spikes through the next step of their own neuron) carry from chunk to chunk. With delays in
+        the layer above, `upper` is its record and `depth` 0; `ahead_above` and `ahead` are as in `late`.
+        """
+        width, samples = layer.width, grad_s_later.shape[0]
+        constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
+        targets = constant_rows(matrix(grads, layer.constants, layer.constant_rows, width))
+        rules = rules_of(layer)
+        zero = layer.one - layer.one
+        active = 0
+        for k in range(last - first - 1, -1, -1):
+            left = 0
+            for m in range(samples):
+                derivative_row(x[k, m], h[m], layer.curve, layer.slope, layer.height, layer.side)
+                if layer.threshold > zero:
+                    left += cut_row(h[m], layer.threshold, layer.neurons)
+            active += left
+            spike_gradients(
+                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], h, marks, left, samples, grad_s
+            )
+            if late and upper.taps > 0:
+                add_spike_gradients(
+                    grad_s[:samples], ahead_above, k, lanes, offsets, upper.offsets, flat, upper.weight, layer.neurons,
+                    upper.neurons, upper.width, upper.taps, total,
+                )  # fmt: skip
+            if late and layer.send_late:
+                add_spike_gradients(
+                    grad_s[:samples], ahead, k + 1, lanes, offsets, layer.recurrent_offsets, flat, layer.recurrent,
+                    layer.neurons, layer.neurons, width, layer.recurrent_taps, total,
+                )  # fmt: skip
+            for m in range(samples):
+                if grad_counts.size > 0:
+                    add_row(grad_s[m], grad_counts[m, layer.below : layer.below + width])
+                if layer.carries:
+                    add_row(grad_s[m], grad_s_later[m])
+                multiply_row(grad_s[m], grad_s[m], h[m])
+                at = m * steps + first + k
+                before = after = fired_pointer[at]
+                if first + k > 0:
+                    before = fired_pointer[at - 1]
+                set_spikes(s, fired, before, after, layer.one)
+                old, new = rows(path[k * keep], m), rows(path[(k + 1) * keep], m)
+                carried = rows(grad_state, m)
+                if layer.trained:
+                    retreat_constants(
+                        constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m], targets
+                    )
+                else:
+                    retreat(constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m])
+                set_spikes(s, fired, before, after, zero)
+            if late and layer.late:
+                put_step(ahead, pitch, lanes, k, grad_current[k], samples, layer.neurons)
+        return active
+
+    return recompute, chunk
