@@ -172,6 +172,7 @@ def diagnose(config: Config, task: Task, inputs: EventBatch, labels: Tensor) -> 
         inputs, labels: the batch, where the network is.
     """
     network, probe = task.network, Probe()
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     network.eval()  # without dropout
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d):
@@ -205,6 +206,8 @@ def diagnose(config: Config, task: Task, inputs: EventBatch, labels: Tensor) -> 
         )
     warnings = tuple(check_first_batch(network, counts, norms, inputs.steps, task.duration_s))
     network.zero_grad(set_to_none=True)
+    for buffer, before in buffers:
+        buffer.copy_(before)  # what the normalisation has seen does not count as training
     return Diagnosis(tuple(layers), norms["readout"], inputs.batch, inputs.steps, config.dataset.dt, warnings)
 
 

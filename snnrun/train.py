@@ -180,8 +180,10 @@ class Training:
         with self.interrupts, self.reporter(folder, started) as reporter:
             reporter.start(overrides, *self.engines, self.reason)
             self.calibrate(reporter)
+            if self.config.training.diagnose or self.config.training.epochs == 0:
+                self.diagnose(reporter)
             if self.config.training.epochs == 0:
-                return self.diagnose(reporter)
+                return self.untrained(reporter)
             reporter.histograms(0)
             return self.fit(reporter)
 
@@ -217,10 +219,13 @@ class Training:
             for line in lines:
                 reporter.say(line)
 
-    def diagnose(self, reporter: Reporter) -> float:
-        """Tell what the untrained network does, in place of training it; returns NaN, as nothing was learnt."""
+    def diagnose(self, reporter: Reporter) -> None:
+        """Tell what the untrained network does."""
         inputs, labels = self.some_batch("diagnosis", min(self.config.training.batch_size, DIAGNOSED_SAMPLES))
         reporter.diagnosis(diagnose(self.config, self.learner.rule.task, inputs, labels))
+
+    def untrained(self, reporter: Reporter) -> float:
+        """End a run that only tells what the untrained network does; returns NaN, as nothing was learnt."""
         self.draw(reporter)
         reporter.finish(0, 0, None, None, None)
         return math.nan

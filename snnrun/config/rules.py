@@ -108,8 +108,10 @@ def _not_spiking(config: Config) -> None:
         if value not in allowed:
             text = f"needs spiking neurons; allowed with network={name} is {_words(tuple(map(show, allowed)))}"
             raise ProblemError(key, value, text)
-    if config.training.epochs == 0:
-        raise ProblemError("training.epochs", 0, f"diagnoses spiking neurons, and network={name} has none")
+    for key, asked in (("epochs", config.training.epochs == 0), ("diagnose", config.training.diagnose)):
+        if asked:
+            value = getattr(config.training, key)
+            raise ProblemError(f"training.{key}", value, f"diagnoses spiking neurons, and network={name} has none")
 
 
 def _tau_reference(config: Config) -> None:

@@ -219,6 +219,7 @@ class TrainingConfig:
     monitor: Literal["accuracy", "loss"]
     log_every: Count
     check: bool
+    diagnose: bool
     label_smoothing: Annotated[float, Bounds(at_least=0, below=1)]
 
 

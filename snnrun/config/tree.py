@@ -97,7 +97,7 @@ def read_experiment(path: Path) -> Option:
         sections.append((indent, key.name))
         name = ".".join(part for _, part in sections).removeprefix(SWEPT)
         if key.default and not name.startswith("hydra."):
-            found.append(Key(name, key.default, key.description))
+            found.append(Key(name, key.default.strip("\"'"), key.description))  # quoted for YAML, not for Hydra
     return Option(path.stem, _description(text), tuple(found))
 
 

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from snnrun.config.check import show
 from snnrun.config.compose import compose
+from snnrun.config.files import conf_folder
+from snnrun.config.overrides import parse
 from snnrun.config.plan import plan
 from snnrun.config.tree import EXPERIMENT, read_tree
 from snnrun.errors import UserError
@@ -28,9 +32,15 @@ def presets(tmp_path: Path):
 def test_what_help_says_of_a_preset_is_what_it_sets(name):
     option = PRESETS[name]
     assert 10 < len(option.description) <= 90
-    typed = [f"{key.name}={key.default}" for key in option.keys]
-    assert len(typed) > 1
-    assert plan(typed, multirun=True).configs == plan([f"experiment={name}"], multirun=True).configs
+    swept = OmegaConf.select(OmegaConf.load(conf_folder() / EXPERIMENT / f"{name}.yaml"), "hydra.sweeper.params") or {}
+    shown = {key.name: key.default for key in option.keys}
+    assert len(shown) > 1
+    assert {key: shown[key] for key in swept} == {key: show(values) for key, values in swept.items()}
+    alternatives = parse([f"{key}={show(values)}" for key, values in swept.items()], read_tree(), multirun=True)
+    fixed = [f"{key}={value}" for key, value in shown.items() if key not in swept]
+    for end in (0, -1):  # all combinations would take minutes
+        chosen = [choices[end].line for choices in alternatives]
+        assert compose([*fixed, *chosen]) == compose([f"experiment={name}", *chosen])
 
 
 def test_the_lecture_is_what_it_says():
@@ -92,7 +102,7 @@ def test_a_preset_without_the_line_about_packages_is_told(presets):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("experiment=debg", "no such experiment (did you mean debug?); allowed are debug, lecture"),
+        ("experiment=debg", "no such experiment (did you mean debug?); allowed are debug, delays"),
         ("~experiment", "~experiment: a configuration has none unless it is given one: debug"),
     ],
 )

@@ -120,6 +120,7 @@ def test_a_run_is_resumed_judged_and_reported(baseline, tmp_path, monkeypatch, c
         (["network=gru", "learning=eprop"], "learning=eprop: needs spiking neurons; allowed with network=gru is bptt"),
         (["network=gru", "engine=cpu"], "engine=cpu: needs spiking neurons; allowed with network=gru is auto or"),
         (["network=spike_counts", "training.epochs=0"], "diagnoses spiking neurons, and network=spike_counts has none"),
+        (["network=gru", "training.diagnose=true"], "training.diagnose=true: diagnoses spiking neurons"),
         (["network=spike_counts", "report.tau_reference=a.csv"], "allowed with network=spike_counts is null"),
     ],
     ids=str,

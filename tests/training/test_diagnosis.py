@@ -18,7 +18,9 @@ from snnrun.diagnosis import LayerDiagnosis
 from snnrun.engine.probe import Probe, last_input_step
 from snnrun.engine.reference import ReferenceEngine
 from snnrun.network import build_network
+from snnrun.run_folder import RunFolder
 from snnrun.seeding import stream
+from tests.runner.same_run import rows
 
 EXTRAS = (
     *(
@@ -74,6 +76,17 @@ def test_it_takes_the_place_of_training(run, capsys):
     assert "mean rate [Hz]" in told
     assert "a gradient's gain per step back in time" in told
     assert told.splitlines()[-1].startswith("nothing was trained")
+
+
+def test_a_diagnosis_before_training_changes_nothing_of_it(run):
+    words = ("network.batch_norm=true", "network.dropout=0.2", "training.epochs=2", "dataset.deletion=0.2")
+    alone, diagnosed_too = run(*words), run(*words, "training.diagnose=true")
+    assert rows(alone) == rows(diagnosed_too)
+    assert torch.equal(*(RunFolder(folder).load_checkpoint("last", "cpu")["network"]["hidden.0.norm.running_mean"]
+                         for folder in (alone, diagnosed_too)))  # fmt: skip
+    assert diagnosed(diagnosed_too)["layers"]["hidden1"]["grad_norm"] > 0
+    assert not (alone / "diagnosis.json").exists()
+    assert diagnosed(diagnosed_too)["layers"] == diagnosed(run(*words[:2], words[3], "training.epochs=0"))["layers"]
 
 
 def test_tensorboard_and_the_folder_show_it(run):
