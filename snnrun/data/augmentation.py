@@ -1,24 +1,21 @@
 """Spike trains changed at random, for training on more than there is and for testing out of distribution."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from snnrun.data.events import MICROSECONDS, EventSet, Units
+from snnrun.data.parts import in_parts
 
 Range = tuple[float, float]
 _LATEST = 2.0**31  # us, what int32 holds
-_DIGIT_BITS = 11
-_DIGITS = 1 << _DIGIT_BITS
-_LEVELS = 1 << 16  # of a normal draw
-_PARTS = 4  # of a batch that are changed side by side
+_LEVELS = 1 << 12  # of a normal draw
+_STRIDE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 
 
 class AugmentationOptions(Protocol):
@@ -93,48 +90,64 @@ class Augmentation:
         return None if made == cls((1.0, 1.0), 0, 0, 0, 0, 0, options.duration) else made
 
     def apply(self, events: EventSet, indices: ArrayLike, random: np.random.Generator) -> EventSet:
-        """The samples `indices`, changed, as a set of their own.
+        """The samples `indices`, changed, as a set of their own; spikes of a sample are in no order.
 
-        They are changed in a few parts, each with random numbers of its own, by as many threads as torch uses; the
-        result does not depend on how many those are.
+        Each sample has random numbers of its own. They are changed by as many threads as torch uses; the result does
+        not depend on how many those are.
         """
         chosen = events.select(np.asarray(indices, np.int64))
         speed = random.uniform(*self.speed, len(chosen))
         shift = random.integers(-self.channel_shift, self.channel_shift, len(chosen), endpoint=True)
         inserted = random.poisson(self.insertion * chosen.counts)
-        seeds = random.integers(1 << 63, size=_PARTS)
+        seeds = random.integers(1 << 64, size=len(chosen), dtype=np.uint64)
+        start = np.concatenate([[0], np.cumsum(chosen.counts + inserted)])
+        stop = np.empty(len(chosen), np.int64)
+        time, unit = np.empty(start[-1], np.int32), np.empty(start[-1], chosen.unit.dtype)
 
-        def change(part: int) -> tuple[NDArray[np.int32], Units, NDArray[np.int64]]:
-            own = slice(part * len(chosen) // _PARTS, (part + 1) * len(chosen) // _PARTS)
-            return _change(
+        def change(part: slice) -> None:
+            _change(
                 chosen.time,
                 chosen.unit,
-                chosen.start[own],
-                chosen.stop[own],
-                np.random.Generator(np.random.SFC64(seeds[part])),
-                speed[own],
-                shift[own],
-                inserted[own],
-                self.time_jitter * MICROSECONDS,
-                self.channel_jitter,
+                chosen.start[part],
+                chosen.stop[part],
+                seeds[part],
+                speed[part],
+                shift[part],
+                inserted[part],
+                *_quantiles(self.time_jitter * MICROSECONDS, self.channel_jitter),
                 self.deletion,
                 max(1.0, self.duration * MICROSECONDS),
                 chosen.channels,
-                _quantiles(),
+                time,
+                unit,
+                start[:-1][part],
+                stop[part],
             )
 
-        with ThreadPoolExecutor(min(_PARTS, torch.get_num_threads())) as threads:
-            parts = list(threads.map(change, range(_PARTS)))
-        counts = np.concatenate([np.diff(offsets) for _, _, offsets in parts])
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        time, unit = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-        return replace(chosen, time=time, unit=unit, start=offsets[:-1], stop=offsets[1:])
+        in_parts(change, len(chosen))
+        return replace(chosen, time=time, unit=unit, start=start[:-1], stop=stop)
 
 
-@cache
-def _quantiles() -> NDArray[np.float32]:
-    """(65,536,) values of a normal distribution with mean 0 and deviation 1, all equally likely."""
-    return np.asarray(ndtri((np.arange(_LEVELS) + 0.5) / _LEVELS), np.float32)
+@lru_cache(maxsize=4)
+def _quantiles(time_jitter: float, channel_jitter: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Shifts in time and over channels, 4,096 equally likely ones each, of normal distributions around 0.
+
+    They are of these standard deviations; those over channels are whole.
+    """
+    normal = ndtri((np.arange(_LEVELS) + 0.5) / _LEVELS)
+    return np.asarray(normal * time_jitter, np.float32), np.rint(normal * channel_jitter).astype(np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _bits(seed: np.uint64, number: int) -> np.uint64:
+    """64 random bits, those of this number in the stream of the seed: SplitMix64 (Steele, Lea & Flood 2014).
+
+    Any of a stream can be had without those before, and the few multiplications are compiled into the loop.
+    """
+    bits = seed + np.uint64(number) * _STRIDE
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 @njit(cache=True, nogil=True)
@@ -143,67 +156,37 @@ def _change(
     unit: Units,
     start: NDArray[np.int64],
     stop: NDArray[np.int64],
-    random: np.random.Generator,
+    seeds: NDArray[np.uint64],
     speed: NDArray[np.float64],
     shift: NDArray[np.int64],
     inserted: NDArray[np.int64],
-    time_jitter: float,
-    channel_jitter: float,
+    time_shifts: NDArray[np.float32],
+    channel_shifts: NDArray[np.int64],
     deletion: float,
     end: float,
     channels: int,
-    normal: NDArray[np.float32],
-) -> tuple[NDArray[np.int32], Units, NDArray[np.int64]]:
-    """Times, units and offsets of the changed samples; `speed`, `shift` and `inserted` are given for each sample.
+    new_time: NDArray[np.int32],
+    new_unit: Units,
+    new_start: NDArray[np.int64],
+    new_stop: NDArray[np.int64],
+) -> None:
+    """Fill times, units and ends of the changed samples, which begin at `new_start`.
 
-    One uniform draw makes the two normal ones of an event: its first 16 bits and the next 16 choose from `normal`.
+    The 64 bits of an event: its shift in time (12), its shift over channels (12), whether it is left out (32).
     """
-    jitter = time_jitter > 0 or channel_jitter > 0
-    samples = len(start)
-    most = 0
-    for sample in range(samples):
-        most += stop[sample] - start[sample] + inserted[sample]
-    new_time, new_unit = np.empty(most, np.int32), np.empty(most, unit.dtype)
-    offsets = np.zeros(samples + 1, np.int64)
-    filled = 0
-    for sample in range(samples):
+    deleted = np.uint64(deletion * 2.0**32)
+    for sample in range(len(start)):
+        seed, filled = seeds[sample], new_start[sample]
         for event in range(start[sample], stop[sample]):
-            if deletion > 0 and random.random() < deletion:
-                continue
-            moved = time[event] * speed[sample]
-            channel = unit[event] + shift[sample]
-            if jitter:
-                bits = int(random.random() * (_LEVELS * _LEVELS))
-                moved += normal[bits // _LEVELS] * time_jitter
-                channel += int(np.rint(normal[bits % _LEVELS] * channel_jitter))
-            if 0 <= moved < _LATEST and 0 <= channel < channels:
+            bits = _bits(seed, event - start[sample])
+            moved = time[event] * speed[sample] + time_shifts[bits & np.uint64(_LEVELS - 1)]
+            channel = unit[event] + shift[sample] + channel_shifts[(bits >> np.uint64(16)) & np.uint64(_LEVELS - 1)]
+            if (bits >> np.uint64(32)) >= deleted and 0 <= moved < _LATEST and 0 <= channel < channels:
                 new_time[filled], new_unit[filled] = int(moved), channel
                 filled += 1
-        for _ in range(inserted[sample]):
-            new_time[filled] = int(random.random() * end)
-            new_unit[filled] = int(random.random() * channels)
+        for number in range(inserted[sample]):
+            bits = _bits(seed, stop[sample] - start[sample] + number)
+            new_time[filled] = int((bits >> np.uint64(32)) * (end / 2.0**32))
+            new_unit[filled] = ((bits & np.uint64(0xFFFFFFFF)) * np.uint64(channels)) >> np.uint64(32)
             filled += 1
-        offsets[sample + 1] = filled
-        if time_jitter > 0 or inserted[sample] > 0:
-            _sort_by_time(new_time[offsets[sample] : filled], new_unit[offsets[sample] : filled])
-    return new_time[:filled], new_unit[:filled], offsets
-
-
-@njit(cache=True, nogil=True)
-def _sort_by_time(time: NDArray[np.int32], unit: Units) -> None:
-    """Sort both in place by radix, 11 bits at a time; the times of a sample have some 20."""
-    other_time, other_unit = np.empty_like(time), np.empty_like(unit)
-    latest = time.max() if len(time) else 0
-    bits = 0
-    while latest >> bits:
-        ends = np.zeros(_DIGITS + 1, np.int64)
-        for event in range(len(time)):
-            ends[((time[event] >> bits) & (_DIGITS - 1)) + 1] += 1
-        for digit in range(_DIGITS):
-            ends[digit + 1] += ends[digit]
-        for event in range(len(time)):
-            digit = (time[event] >> bits) & (_DIGITS - 1)
-            other_time[ends[digit]], other_unit[ends[digit]] = time[event], unit[event]
-            ends[digit] += 1
-        time[:], unit[:] = other_time, other_unit
-        bits += _DIGIT_BITS
+        new_stop[sample] = filled

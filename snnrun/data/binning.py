@@ -11,6 +11,7 @@ from torch import Tensor
 
 from snnrun.data.batch import EventBatch
 from snnrun.data.events import MICROSECONDS, EventSet, Units
+from snnrun.data.parts import in_parts
 
 _ROUNDING = 1e-9  # bins; keeps 1000 / 0.1 from asking for one step more
 
@@ -90,19 +91,34 @@ def batch(
     bins = Bins(dt, duration, binary, pool, binning)
     chosen = np.asarray(indices, dtype=np.int64)
     channels = bins.inputs(events.channels)
-    pointer, unit = _bin(
-        events.time,
-        events.unit,
-        events.start[chosen],
-        events.stop[chosen],
-        bins.width,
-        bins.end,
-        bins.steps,
-        bins.first,
-        channels if binary else 0,
-        (np.arange(events.channels) // pool).astype(np.int32),
-    )
-    binned = EventBatch(torch.from_numpy(pointer), torch.from_numpy(unit), len(chosen), bins.steps, channels)
+    start, stop = events.start[chosen], events.stop[chosen]
+    room = np.concatenate([[0], np.cumsum(stop - start)])
+    pointer = np.zeros(len(chosen) * bins.steps + 1, np.int64)
+    unit = np.empty(room[-1], np.int32)
+    channel_of = (np.arange(events.channels) // pool).astype(np.int32)
+
+    def fill(part: slice) -> int:
+        filled: int = _bin(
+            events.time,
+            events.unit,
+            start[part],
+            stop[part],
+            bins.width,
+            bins.end,
+            bins.first,
+            channels if binary else 0,
+            channel_of,
+            pointer[1:].reshape(len(chosen), bins.steps)[part],
+            unit[room[part.start] : room[part.stop]],
+        )
+        return filled
+
+    total = 0
+    for part, filled in in_parts(fill, len(chosen)):
+        unit[total : total + filled] = unit[room[part.start] : room[part.start] + filled]
+        pointer[part.start * bins.steps + 1 : part.stop * bins.steps + 1] += total
+        total += filled
+    binned = EventBatch(torch.from_numpy(pointer), torch.from_numpy(unit[:total]), len(chosen), bins.steps, channels)
     return binned, torch.from_numpy(events.labels[chosen])
 
 
@@ -114,44 +130,67 @@ def _bin(
     stop: NDArray[np.int64],
     width: float,
     end: float,
-    steps: int,
     first: int,
     binary_channels: int,
     channel_of: NDArray[np.int32],
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Fill (pointer, unit) of an EventBatch.
+    pointer: NDArray[np.int64],
+    kept: NDArray[np.int32],
+) -> int:
+    """Fill `pointer` (samples, steps), which holds the end of each row, and `kept`; returns how many events are in it.
 
-    `first` is the step of the first bin; `binary_channels` is 0 where events are counted.
+    The events of a sample may be in any order; those of a step keep theirs. `first` is the step of the first bin;
+    `binary_channels` is 0 where events are counted.
     """
-    size = 0
-    for sample in range(len(start)):
-        size += stop[sample] - start[sample]
-    pointer = np.zeros(len(start) * steps + 1, np.int64)
-    kept = np.empty(size, np.int32)
+    samples, steps = pointer.shape
+    bins = steps - first
+    longest = 0
+    for sample in range(samples):
+        longest = max(longest, stop[sample] - start[sample])
+    step_of = np.empty(longest, np.uint32)
+    place = np.empty(bins + 2, np.int64)
     last_row = np.full(binary_channels, -1, np.int64)
-    filled, row = 0, 0
-    for sample in range(len(start)):
-        first_row = sample * steps
-        step, edge = 0, width
-        for event in range(start[sample], stop[sample]):
-            if time[event] < 0:
-                continue
-            if time[event] >= end:
-                break
-            while time[event] >= edge:
-                step += 1
-                edge = (step + 1) * width
-            while row < first_row + first + step:
-                row += 1
-                pointer[row] = filled
-            channel = channel_of[unit[event]]
+    filled = 0
+    for sample in range(samples):
+        own = slice(start[sample], stop[sample])
+        steps_of_sample = step_of[: stop[sample] - start[sample]]
+        _find_steps(time[own], width, end, bins, steps_of_sample)
+        place[:] = 0
+        for step in steps_of_sample:
+            place[step + 1] += 1
+        place[0] = filled
+        for step in range(bins):
+            place[step + 1] += place[step]
+        for event, step in enumerate(steps_of_sample):
+            if step < bins:
+                kept[place[step]] = channel_of[unit[start[sample] + event]]
+                place[step] += 1
+        # Now place[step] is where the events of the step end.
+        pointer[sample, :first] = filled
+        read = filled
+        for step in range(bins):
             if binary_channels:
-                if last_row[channel] == row:
-                    continue
-                last_row[channel] = row
-            kept[filled] = channel
-            filled += 1
-        while row < first_row + steps:
-            row += 1
-            pointer[row] = filled
-    return pointer, kept[:filled]
+                for event in range(read, place[step]):
+                    channel = kept[event]
+                    if last_row[channel] != sample * steps + step:
+                        last_row[channel] = sample * steps + step
+                        kept[filled] = channel
+                        filled += 1
+                read = place[step]
+            else:
+                filled = place[step]
+            pointer[sample, first + step] = filled
+    return filled
+
+
+@njit(cache=True, nogil=True)
+def _find_steps(time: NDArray[np.int32], width: float, end: float, bins: int, step_of: NDArray[np.uint32]) -> None:
+    """Fill in the k with k width <= time < (k + 1) width; `bins` for a time before 0 or at or past the end.
+
+    A loop of its own, without branches, so that the compiler makes vectors of it.
+    """
+    per_width = 1 / width
+    for event in range(len(time)):
+        now = time[event]
+        step = int(now * per_width)  # by rounding, one off at an edge
+        step += int((step + 1) * width <= now) - int(step * width > now)
+        step_of[event] = min(step, bins) if 0 <= now < end else bins

@@ -17,6 +17,8 @@ Units = NDArray[np.unsignedinteger]
 class EventSet:
     """Samples of spikes; sample s holds the events ``start[s]:stop[s]``, sorted by time.
 
+    After `Augmentation` they are in no order, which batches do not need.
+
     A part of a set (`select`) shares the arrays of events with the whole, so that a split costs no memory. An event
     takes 6 bytes (8 where there are more than 65,536 channels).
 

@@ -1,5 +1,7 @@
 """Changed spike trains: each change does what it says, and the result is a good set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from snnrun.data.augmentation import Augmentation
 from snnrun.data.batches import batches
+from snnrun.data.binning import batch
 from snnrun.data.events import EventSet
 
 SAMPLES, EVENTS, CHANNELS = 6, 3000, 50
@@ -30,11 +33,23 @@ ORIGINAL = made()
 ORDER = [4, 1, 5]
 
 
+def assert_good(result):
+    """The promises of a set hold, but for the order of a sample's spikes: batches do not need it."""
+    samples = [result.sample(number) for number in range(len(result))]
+    orders = [np.argsort(time, kind="stable") for time, _ in samples]
+    time, unit = (
+        np.concatenate([sample[k][order] for sample, order in zip(samples, orders, strict=True)]) for k in (0, 1)
+    )
+    bounds = np.concatenate([[0], np.cumsum(result.counts)])
+    replace(result, time=time, unit=unit, start=bounds[:-1], stop=bounds[1:]).check("test")
+    assert not len(time) or time.min() >= 0
+
+
 def changed(options, seed=0, **keys):
     changes = Augmentation.of(options(**keys))
     assert changes is not None
     result = changes.apply(ORIGINAL, ORDER, np.random.default_rng(seed))
-    result.check("test")
+    assert_good(result)
     assert result.labels.tolist() == [0, 1, 1]
     assert result.speakers.tolist() == ORDER
     return result
@@ -55,16 +70,51 @@ def test_nothing_asked_for_is_nothing_done(options):
 def test_the_draws_do_not_depend_on_the_number_of_threads(options, threads, monkeypatch):
     keys = {"speed": (0.5, 2.0), "time_jitter": 3.0, "channel_jitter": 2.0, "deletion": 0.2, "insertion": 0.1}
     expected = changed(options, **keys)
+    binned, _ = batch(expected, [2, 0, 1], dt=3.0, duration=900.0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     found = changed(options, **keys)
-    assert np.array_equal(found.time, expected.time)
-    assert np.array_equal(found.unit, expected.unit)
+    again, _ = batch(found, [2, 0, 1], dt=3.0, duration=900.0)
+    assert torch.equal(again.unit, binned.unit)
+    assert torch.equal(again.pointer, binned.pointer)
+    for number in range(len(ORDER)):
+        assert np.array_equal(found.sample(number), expected.sample(number))
 
 
-def test_parts_of_a_batch_draw_for_themselves(options):
-    """Two of a batch are in different parts; equal draws would move their spikes alike."""
+def test_samples_draw_for_themselves(options):
+    """Equal draws would move the spikes of the same sample alike."""
     result = Augmentation.of(options(time_jitter=5.0)).apply(ORIGINAL, [2, 2], np.random.default_rng(0))
     assert not np.array_equal(result.sample(0)[0], result.sample(1)[0])
+
+
+def test_no_draw_tells_of_another(options):
+    """One number makes the shift in time, that over channels and the deletion of a spike: they are not correlated."""
+    count = 40_000
+    spikes = EventSet.from_offsets(
+        unit=np.full(count, 500), time=np.full(count, 500_000), offsets=[0, count], labels=[0], channels=1000,
+        classes=["a"],
+    )  # fmt: skip
+    changes = Augmentation.of(options(time_jitter=4.0, channel_jitter=20.0, deletion=0.5, insertion=0.0))
+    result = changes.apply(spikes, [0], np.random.default_rng(1))
+    time, unit = (values.astype(float) for values in result.sample(0))
+    assert len(time) == pytest.approx(count / 2, rel=0.03)
+    assert time.mean() == pytest.approx(500_000, abs=100)
+    assert time.std() == pytest.approx(4_000, rel=0.02)
+    assert unit.mean() == pytest.approx(500, abs=0.5)
+    assert unit.std() == pytest.approx(20, rel=0.02)
+    for one, other in ((time, unit), (time[1:], time[:-1]), (unit[1:], unit[:-1])):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_batches_of_changed_samples_need_no_order(options, binary):
+    result = changed(options, speed=(0.5, 2.0), time_jitter=30.0, insertion=0.5)
+    found, _ = batch(result, [0, 1, 2], dt=7.0, duration=1000.0, binary=binary)
+    counts = np.zeros((3, found.steps, CHANNELS))
+    for number in range(3):
+        time, unit = result.sample(number)
+        inside = time < 1_000_000
+        np.add.at(counts[number], (time[inside] // 7000, unit[inside]), 1)
+    assert torch.equal(found.dense(torch.float64), torch.tensor(np.minimum(counts, 1) if binary else counts))
 
 
 def test_a_speed_scales_all_times(options):
@@ -133,14 +183,14 @@ def test_deletion_and_insertion_change_the_number_as_asked(options):
 def test_any_change_gives_a_good_set(seed, speed, **rest):
     keys = {"duration": 1000.0, "speed": (speed, speed), **rest}
     result = Augmentation(**keys).apply(ORIGINAL, ORDER, np.random.default_rng(seed))
-    result.check("test")
+    assert_good(result)
 
 
 def test_a_generator_repeats_its_changes(options):
     keys = {"time_jitter": 3.0, "deletion": 0.1, "speed": (0.5, 1.5)}
     first, same, other = (changed(options, seed, **keys) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.time, same.time)
-    assert not np.array_equal(first.time[:100], other.time[:100])
+    np.testing.assert_array_equal(first.sample(0)[0], same.sample(0)[0])
+    assert not np.array_equal(first.sample(0)[0][:100], other.sample(0)[0][:100])
 
 
 def test_batches_change_spike_trains_only_where_they_are_told_to(options):
