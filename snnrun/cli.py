@@ -32,6 +32,7 @@ VERBS = {
     "ls": Verb("list the runs, all or those with some key", "snnrun.commands.ls"),
     "show": Verb("show a run: results, configuration, learning curve", "snnrun.commands.show"),
     "report": Verb("tables and figures over many runs", "snnrun.commands.report"),
+    "reproduce": Verb("redo the lecture and its papers, and write RESULTS.md", "snnrun.commands.reproduce"),
     "board": Verb("open TensorBoard on the runs", "snnrun.commands.board"),
     "bench": Verb("time one training step with each engine", "snnrun.commands.bench"),
     "completion": Verb("print the tab completion for bash or zsh", "snnrun.commands.completion"),

@@ -42,7 +42,7 @@ def accuracy(groups: Groups) -> Figure | None:
     number = numeric_key(groups)
     if number is None:
         titles = {VALID: "best validation accuracy [%]", TEST: "test accuracy [%]"}
-        return _rows(groups, {titles[name]: _scaled(name, 100) for name in figures})
+        return rows(groups, {titles[name]: scaled(name, 100) for name in figures})
     figure, axes = panels(len(figures), width=3.7 * len(figures), height=3.2)
     curves = _curves(groups, number)
     for panel, name in zip(axes, figures, strict=True):
@@ -97,8 +97,8 @@ def learning_curves(groups: Groups) -> Figure | None:
 def rates(groups: Groups) -> Figure | None:
     """Mean firing rate of each hidden layer at the end."""
     layers = sorted({layer for g in groups.groups for run in g.runs for layer in run.results.get("rate_hz", {})})
-    measures = {f"{layer}: rate [Hz]": _scaled(f"rate_hz/{layer}", 1) for layer in layers[:MOST_PANELS]}
-    return _rows(groups, measures) if measures else None
+    measures = {f"{layer}: rate [Hz]": scaled(f"rate_hz/{layer}", 1) for layer in layers[:MOST_PANELS]}
+    return rows(groups, measures) if measures else None
 
 
 def cost(groups: Groups) -> Figure | None:
@@ -109,7 +109,7 @@ def cost(groups: Groups) -> Figure | None:
         "time an epoch, median [s]": _of_metrics("time/epoch_s", lambda values: float(np.median(values))),
         "peak memory [MB]": _of_metrics("memory/peak_mb", max),
     }
-    return _rows(groups, measures)
+    return rows(groups, measures)
 
 
 def time_constants(groups: Groups) -> Figure | None:
@@ -121,9 +121,9 @@ def time_constants(groups: Groups) -> Figure | None:
         for constant in constants
     )
     measures = {
-        f"{name.removesuffix('_ms')}: mean [ms]": _scaled(f"tau_fits/{name}/mean", 1) for name in names[:MOST_PANELS]
+        f"{name.removesuffix('_ms')}: mean [ms]": scaled(f"tau_fits/{name}/mean", 1) for name in names[:MOST_PANELS]
     }
-    return _rows(groups, measures) if measures else None
+    return rows(groups, measures) if measures else None
 
 
 def _merged(groups: Groups) -> dict[str, dict[str, Any]]:
@@ -150,7 +150,7 @@ def numeric_key(groups: Groups) -> int | None:
 Measure = Callable[[Group], list[float]]
 
 
-def _scaled(name: str, scale: float) -> Measure:
+def scaled(name: str, scale: float) -> Measure:
     return lambda member: [scale * value for value in member.values(name)]
 
 
@@ -162,7 +162,7 @@ def _of_metrics(column: str, reduce: Callable[[Sequence[float]], float]) -> Meas
     return measure
 
 
-def _rows(groups: Groups, measures: Mapping[str, Measure]) -> Figure:
+def rows(groups: Groups, measures: Mapping[str, Measure]) -> Figure:
     """A panel a measure, a row a setting: mean and deviation, and every run as a dot."""
     members = groups.groups[:MOST_ROWS]
     figure, axes = panels(len(measures), width=2.2 + 2.8 * len(measures), height=1.0 + 0.26 * len(members))

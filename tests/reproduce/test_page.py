@@ -1,0 +1,78 @@
+"""RESULTS.md says what results/*.csv say, and what they allow to be said."""
+
+from pathlib import Path
+
+import pytest
+
+from snnrun.commands.reproduce import results_page
+from snnrun.reproduce.records import as_csv, read
+from snnrun.reproduce.rows import read_rows
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def record(tmp_path: Path):
+    """Writes results/surrogate_shapes.csv with test accuracies by shape, one a seed, and returns the page's text."""
+
+    def write(**accuracies: list[float]) -> str:
+        lines = [
+            {"part": "surrogate_shapes", "run": f"1/{shape}{seed}", "status": "done", "surrogate.name": shape}
+            | {"seed": str(seed), "accuracy/test": repr(value), "seconds": "90.0"}
+            for shape, values in accuracies.items()
+            for seed, value in enumerate(values)
+        ]
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / "surrogate_shapes.csv").write_text(as_csv(lines))
+        return results_page([read_rows(quick=False, roots={})["surrogate_shapes"]], tmp_path)
+
+    return write
+
+
+def test_every_number_of_the_page_has_a_run_behind_it():
+    page = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    assert page == results_page(list(read_rows(quick=False, roots={}).values()), ROOT), (
+        "RESULTS.md is not what results/*.csv give; `snnrun reproduce --collect` makes it"
+    )
+
+
+def test_another_number_in_a_run_is_another_page(record):
+    sigmoid = [0.70, 0.72, 0.71]
+    page = record(sigmoid=sigmoid, atan=[0.5, 0.5, 0.5])
+    assert "sigmoid: 71.0 ± 1.0 (3)" in page
+    assert page != record(sigmoid=[*sigmoid[:2], 0.713], atan=[0.5, 0.5, 0.5])
+
+
+FIVE = [0.70, 0.72, 0.71, 0.69, 0.73]
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ([value - 0.1 - 0.001 * k for k, value in enumerate(FIVE)], "**sigmoid is better**"),
+        ([value + 0.1 + 0.001 * k for k, value in enumerate(FIVE)], "**atan is better**"),
+        ([value + (-1) ** k * 0.05 for k, value in enumerate(FIVE)], "no clear difference"),
+        ([value - 0.1 for value in FIVE[:4]], "no claim, which takes 5"),
+    ],
+)
+def test_better_is_said_only_where_five_pairs_say_it(record, other, told):
+    claims = [line for line in record(sigmoid=FIVE, atan=other).splitlines() if line.startswith("- surrogate: ")]
+    assert len(claims) == 1
+    assert told in claims[0]
+    assert ("better" in claims[0]) == ("better" in told)
+
+
+def test_what_is_not_on_record_is_said_to_be_unmeasured(tmp_path):
+    page = results_page([read_rows(quick=False, roots={})["heterogeneity"]], tmp_path)
+    assert page.count("| not measured here |") == 3
+    assert "`snnrun reproduce heterogeneity shd=DIR`" in page
+
+
+def test_records_come_back_as_they_were():
+    line = {"part": "a", "run": "b/c", "status": "done", "seed": "3", "init.scale": "0.5", "surrogate.name": "atan"}
+    line |= {"accuracy/test": "0.123456789", "eval/dataset.speed=0.5/accuracy": "0.25", "epochs": "3.0"}
+    (run,) = read(as_csv([line]))["a"]
+    assert run.config == {"part": "a", "seed": 3.0, "init.scale": 0.5, "surrogate.name": "atan"}
+    assert run.figure("accuracy/test") == 0.123456789
+    assert run.figure("eval/dataset.speed=0.5/accuracy") == 0.25
+    assert run.figure("epochs") == 3
