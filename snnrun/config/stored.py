@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 from snnrun.config.compose import from_container, tree_with_plugins, unchecked
@@ -20,6 +21,15 @@ MAY_CHANGE = (
 Container = dict[str, Any]
 
 
+def with_defaults(stored: Mapping[str, Any]) -> Container:
+    """Return the configuration in a run's config.yaml; keys that are newer than the run get their defaults.
+
+    It is not checked. Raises UserError if a plug-in cannot be imported.
+    """
+    tree = tree_with_plugins([_plugins(stored)])
+    return _filled(stored, _defaults(tuple(_choices(stored, tree))), tree)
+
+
 def resumed_config(stored: Mapping[str, Any], overrides: Sequence[str]) -> Config:
     """Return the configuration with which a run goes on.
 
@@ -30,8 +40,7 @@ def resumed_config(stored: Mapping[str, Any], overrides: Sequence[str]) -> Confi
     Raises:
         UserError: an override would make another experiment, or the configuration is none of this version's.
     """
-    plugins = f"plugins={json.dumps(stored.get('plugins', []))}"
-    tree = tree_with_plugins([plugins, *overrides])
+    tree = tree_with_plugins([_plugins(stored), *overrides])
     settings = [choices[0] for choices in parse(overrides, tree, multirun=False)]
     fresh = unchecked([*_choices(stored, tree), *settings])
     refused = [setting.typed for setting in settings if not _allowed(setting, stored, fresh, tree)]
@@ -40,13 +49,27 @@ def resumed_config(stored: Mapping[str, Any], overrides: Sequence[str]) -> Confi
             f"{' '.join(refused)}: would make it another experiment, so start a new run; "
             f"what can change with resume= is {', '.join(MAY_CHANGE)}"
         )
-    lost = {group for group in tree.groups if _get(stored, f"{group}.name") not in tree.groups[group]}
-    known = {field.name for field in fields(Config)} - lost  # another option's defaults would only confuse the message
-    merged = _merged({key: value for key, value in fresh.items() if key in known}, stored)
+    merged = _filled(stored, fresh, tree)
     for setting in (setting for setting in settings if not setting.group):
         _put(merged, setting.key, _get(fresh, setting.key))
     config = from_container(merged, settings)
     return replace(config, plugins=absolute(config.plugins))
+
+
+def _plugins(stored: Mapping[str, Any]) -> str:
+    return f"plugins={json.dumps(stored.get('plugins', []))}"
+
+
+def _filled(stored: Mapping[str, Any], fresh: Container, tree: Tree) -> Container:
+    """Return `stored` with the values of `fresh` where it has none."""
+    lost = {group for group in tree.groups if _get(stored, f"{group}.name") not in tree.groups[group]}
+    known = {field.name for field in fields(Config)} - lost  # another option's defaults would only confuse the message
+    return _merged({key: value for key, value in fresh.items() if key in known}, stored)
+
+
+@lru_cache
+def _defaults(choices: tuple[Setting, ...]) -> Container:
+    return unchecked(choices)
 
 
 def _choices(stored: Mapping[str, Any], tree: Tree) -> list[Setting]:

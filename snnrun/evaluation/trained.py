@@ -9,6 +9,7 @@ import torch
 
 from snnrun.baselines import build
 from snnrun.config import Config, DatasetConfig
+from snnrun.config.stored import with_defaults
 from snnrun.data import Dataset, load
 from snnrun.errors import UserError
 from snnrun.evaluation.changes import UNCHANGED, Case, Change, case
@@ -24,7 +25,7 @@ class Trained:
         """Open the run folder at `path`. Raises UserError if there is none or it cannot be read."""
         self.path = path
         self.folder = RunFolder.open(path)
-        self.container = self.folder.config()
+        self.container = with_defaults(self.folder.config())
         self.results = self.folder.results()
 
     def case(self, changes: tuple[Change, ...]) -> Case:

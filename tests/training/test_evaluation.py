@@ -20,6 +20,7 @@ from snnrun.evaluation.activity import Activity
 from snnrun.evaluation.changes import UNCHANGED, read_changes
 from snnrun.evaluation.judge import judge
 from snnrun.evaluation.trained import Trained
+from snnrun.run_folder import RunFolder, to_yaml
 
 CHANGED = ("dataset.speed=[0.9,1.1]", "dataset.deletion=0.3")  # of the training data
 
@@ -42,6 +43,19 @@ def judged(folder: Path, *words: str):
     assert len(cases) == 1
     run = Trained(folder)
     return judge(run, run.case(cases[0]))
+
+
+def test_keys_that_are_newer_than_a_run_have_their_defaults(done, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(done[0], folder)
+    config = RunFolder(folder).config()
+    del config["tags"], config["report"], config["training"]["label_smoothing"], config["neuron"]["refractory"]
+    (folder / "config.yaml").write_text(to_yaml(config))
+    assert judged(folder).found.accuracy == judged(done[0]).found.accuracy
+    config["tag"] = []
+    (folder / "config.yaml").write_text(to_yaml(config))
+    with pytest.raises(UserError, match="tag"):
+        judged(folder)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
