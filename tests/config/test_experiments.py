@@ -11,6 +11,7 @@ from snnrun.config.files import conf_folder
 from snnrun.config.overrides import parse
 from snnrun.config.plan import plan
 from snnrun.config.tree import EXPERIMENT, read_tree
+from snnrun.config.unroll import unroll
 from snnrun.errors import UserError
 
 PRESETS = read_tree().groups[EXPERIMENT]
@@ -37,9 +38,10 @@ def test_what_help_says_of_a_preset_is_what_it_sets(name):
     assert len(shown) > 1
     assert {key: shown[key] for key in swept} == {key: show(values) for key, values in swept.items()}
     alternatives = parse([f"{key}={show(values)}" for key, values in swept.items()], read_tree(), multirun=True)
+    jobs = unroll(alternatives)
     fixed = [f"{key}={value}" for key, value in shown.items() if key not in swept]
     for end in (0, -1):  # all combinations would take minutes
-        chosen = [choices[end].line for choices in alternatives]
+        chosen = [setting.line for setting in jobs[end]]
         assert compose([*fixed, *chosen]) == compose([f"experiment={name}", *chosen])
 
 
