@@ -104,8 +104,8 @@ def test_a_preset_without_the_line_about_packages_is_told(presets):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("experiment=debg", "no such experiment (did you mean debug?); allowed are debug, delays"),
-        ("~experiment", "~experiment: a configuration has none unless it is given one: debug"),
+        ("experiment=debg", "no such experiment (did you mean debug?); allowed are baselines, best"),
+        ("~experiment", "~experiment: a configuration has none unless it is given one: baselines"),
     ],
 )
 def test_words_that_are_refused(word, message):
