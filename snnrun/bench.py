@@ -23,6 +23,7 @@ from rich.text import Text
 
 from snnrun.config.schema import BenchConfig, BenchSection
 from snnrun.errors import RunError, SnnrunError
+from snnrun.threads import importing_torch
 
 Row = dict[str, Any]
 # Columns of the table: key of a row, heading, form.
@@ -87,7 +88,10 @@ def _sizes(size: BenchSection) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 
 def _in_own_process(function: str, *arguments: object) -> Any:
-    """What a function of `bench_case` returns or raises in a process that imports torch for itself."""
+    """What a function of `bench_case` returns or raises in a process that imports torch for itself.
+
+    Its threads wait as they would in training with the engine, the fourth argument; a learning rule has none.
+    """
     context = multiprocessing.get_context("fork")  # registered options and plugins come along
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(send, function, arguments))
@@ -106,7 +110,9 @@ def _in_own_process(function: str, *arguments: object) -> Any:
 
 def _answer(send: Connection, function: str, arguments: Sequence[object]) -> None:
     try:
-        answer = getattr(importlib.import_module("snnrun.bench_case"), function)(*arguments)
+        with importing_torch(str(arguments[3]) if len(arguments) > 3 else "reference", "bptt"):
+            module = importlib.import_module("snnrun.bench_case")
+        answer = getattr(module, function)(*arguments)
     except SnnrunError as error:
         answer = error
     except KeyboardInterrupt:

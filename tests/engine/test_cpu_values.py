@@ -121,6 +121,31 @@ def test_shapes(case, surrogate):
     agree(replace(case, surrogate=surrogate))
 
 
+@pytest.mark.parametrize("share", [1, 8, 10**9], ids=lambda share: f"listed up to 1 in {share}")
+@pytest.mark.parametrize("cutoff", [1e-3, 0.3])
+def test_active_places_are_listed_or_there_are_too_many(share, cutoff):
+    surrogate = Surrogate("multi_gaussian", 10.0, 0.3, cutoff=cutoff)
+    case = exactly(sizes=(20, 31), steps=63, batch=19, gain=1.0, detach_reset=True, surrogate=surrogate)
+    with patch.object(scan, "LISTED_SHARE", share):
+        assert 0.02 < agree(case).active[0] < 0.9
+
+
+def test_listed_places_need_no_checkpoints():
+    problem = Problem(exactly(detach_reset=True, surrogate=CUT, steps=40))
+    layers, listed = problem.layers(problem.leaves), []
+    for layer in layers:
+        layer.weight.requires_grad_()
+    made = scan.Scan.forward
+
+    def forward(self, *arguments):
+        made(self, *arguments)
+        listed.extend((self.checkpoints[block].size, self.active[block].pointer[0, 0]) for block in self.blocks)
+
+    with patch.object(scan.Scan, "forward", forward):
+        CpuEngine().scan(EventBatch.from_dense(problem.counts), layers, None)
+    assert listed == [(0, 0)]
+
+
 def test_silent_layer():
     assert agree(exactly(rate=0.0)).counts[0].sum() == 0
     assert agree(exactly(rate=0.0, surrogate=CUT)).active[0] == 0

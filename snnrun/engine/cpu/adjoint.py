@@ -5,18 +5,18 @@ Rows of a chunk stand at [step in the chunk, sample]; samples are padded to whol
 
 from typing import Any
 
-import numpy as np
-
 from snnrun.engine.cpu.compile import inner_function, row_function
 from snnrun.engine.cpu.derivatives import cut_row, derivative_row
 from snnrun.engine.cpu.forward import copy_row, set_spikes
 from snnrun.engine.cpu.late import add_spike_gradients, put_step, send_all, take_step
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows, mark, multiply, multiply_marked
+from snnrun.engine.cpu.products import add_rows, append_nonzero, multiply, multiply_at
 from snnrun.engine.cpu.rows import RowLoops
 
+# Places are listed in two bytes.
+MOST_LISTED = 2**16
 # A product at single places costs this many times a place of the dense product, measured at 200 neurons.
-MARKED_COST = 3
+SINGLE_COST = 3
 
 
 @row_function
@@ -95,60 +95,72 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                 set_spikes(s, fired, before, after, zero)
 
     @inner_function
-    def spike_gradients(layer, panels, flat, above, above_start, depth, own, h, marks, left, samples, grad_s):  # type: ignore[no-untyped-def]
+    def spike_gradients(layer, panels, flat, above, above_start, depth, own, place, bounds, left, grad_s):  # type: ignore[no-untyped-def]
         """Gradients (samples, width) of the spikes of one step, through the layer above and through the recurrence.
 
         `above` are the gradients of the currents of the layer above at this step, `own` of this layer's one step
-        later. Where h is 0 the gradient is not needed: with few other places (`left`), only those are computed.
+        later. The gradient is needed where the surrogate derivative is not cut (`place` and `bounds` as in
+        `products.multiply_at`); if those are few (`left`), it is computed only there.
         """
-        neurons = layer.neurons
         neurons, zero = layer.neurons, layer.one - layer.one
-        dense = layer.threshold == zero or left * MARKED_COST > samples * neurons
+        dense = layer.threshold == zero or left * SINGLE_COST > len(bounds) * neurons or neurons > MOST_LISTED
         if not dense:
-            marks[:neurons] = 0
-            for m in range(samples):
-                mark(h[m], marks, np.uint64(1) << np.uint64(m), neurons)
             grad_s[:] = zero
         if depth > 0:
             if dense:
                 multiply(above, depth, panels, layer.above_panels, grad_s, False)
             else:
-                multiply_marked(above, flat, above_start, grad_s, marks[:neurons])
+                multiply_at(above, flat, above_start, grad_s, place, bounds)
         elif dense:
             grad_s[:] = zero
         if layer.send_back:
             if dense:
                 multiply(own, neurons, panels, layer.recurrent_panels, grad_s, True)
             else:
-                multiply_marked(own, flat, layer.recurrent, grad_s, marks[:neurons])
+                multiply_at(own, flat, layer.recurrent, grad_s, place, bounds)
 
     @inner_function
     def chunk(  # type: ignore[no-untyped-def]
         layer, flat, panels, fired_pointer, fired, steps, first, last, path, keep, x, above, above_start, depth,
-        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, marks, grads, upper, ahead_above, ahead,
-        offsets, pitch, lanes, total,
+        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, found, bounds, grads, upper, ahead_above,
+        ahead, offsets, pitch, lanes, total, active_pointer, active, derivative,
     ):  # fmt: skip
         """Go back through the steps of a chunk: grad_current[k] for k < steps of the chunk; returns the active places.
 
         grad_current[last - first] is that of the next chunk's first step; `grad_state` and `grad_s_later` (the
         gradient of the spikes through the next step of their own neuron) carry from chunk to chunk. With delays in
-        the layer above, `upper` is its record and `depth` 0; `ahead_above` and `ahead` are as in `late`.
+        the layer above, `upper` is its record and `depth` 0; `ahead_above` and `ahead` are as in `late`. Where the
+        forward scan has listed the active places, they are taken from there and `x` is not read; else `found` is
+        work space for them. `bounds` is (samples, 2).
         """
         width, samples = layer.width, grad_s_later.shape[0]
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         targets = constant_rows(matrix(grads, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
         zero = layer.one - layer.one
-        active = 0
+        listed = active_pointer[0] >= 0
+        place = active if listed else found
+        total_left = 0
         for k in range(last - first - 1, -1, -1):
             left = 0
             for m in range(samples):
+                if listed:
+                    at = m * steps + first + k
+                    bounds[m, 0], bounds[m, 1] = active_pointer[at], active_pointer[at + 1]
+                    h[m] = zero
+                    for q in range(active_pointer[at], active_pointer[at + 1]):
+                        h[m, active[q]] = derivative[q]
+                    left += active_pointer[at + 1] - active_pointer[at]
+                    continue
                 derivative_row(x[k, m], h[m], layer.curve, layer.slope, layer.height, layer.side)
                 if layer.threshold > zero:
-                    left += cut_row(h[m], layer.threshold, layer.neurons)
-            active += left
+                    cut_row(h[m], layer.threshold, layer.neurons)
+                    bounds[m, 0] = left
+                    left = append_nonzero(h[m], found, left)
+                    bounds[m, 1] = left
+            total_left += left
             spike_gradients(
-                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], h, marks, left, samples, grad_s
+                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], place, bounds, left, grad_s
             )
             if late and upper.taps > 0:
                 add_spike_gradients(
@@ -182,6 +194,6 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                 set_spikes(s, fired, before, after, zero)
             if late and layer.late:
                 put_step(ahead, pitch, lanes, k, grad_current[k], samples, layer.neurons)
-        return active
+        return total_left
 
     return recompute, chunk

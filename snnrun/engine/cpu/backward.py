@@ -36,7 +36,7 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
     def scan(  # type: ignore[no-untyped-def]
         table, readout, flat, panels, pointer, unit, start, current, fired_pointer, fired, interval, checkpoints,
         readout_checkpoints, output, grad_output, grad_counts, samples, padded_samples, work, grads, grad_inputs,
-        grad_initial, active, offsets, pitch, span, nothing, kept_all,
+        grad_initial, left, offsets, pitch, span, nothing, kept_all, active_pointer, active, derivative,
     ):  # fmt: skip
         """Go back through a block of samples.
 
@@ -45,7 +45,7 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
             pointer, unit, start, current: what enters the first layer, as in the forward scan.
             fired_pointer: (layers, samples * steps + 1), and fired: the spikes of every layer.
             interval: steps of a chunk.
-            checkpoints: flat, (chunks, states, samples, width) of one layer after the other.
+            checkpoints: flat, (chunks, states, samples, width) of one layer after the other; empty if all are listed.
             readout_checkpoints: (chunks, samples, width), or empty if no decay of the readout is trained.
             output, grad_output: (samples, steps, outputs) of the readout.
             grad_counts: (samples, total width), gradients of the counts of spikes, or empty.
@@ -54,11 +54,13 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
             grads: flat like the weights; gradients are added to it.
             grad_inputs: (samples, steps, neurons) for the gradient of `current`, or empty.
             grad_initial: flat, (states, samples, width) of one layer after the other: the gradients of initial states.
-            active: (layers,) gets the number of neuron-steps whose surrogate derivative is not cut.
+            left: (layers,) gets the number of neuron-steps whose surrogate derivative is not cut.
             offsets, pitch: as in the forward scan.
             span: steps that a spike may take to its last bin.
             nothing: one record of a layer without delays, which stands above the last layer.
             kept_all: flat, (samples, steps, width) of one layer after the other: currents, kept or empty.
+            active_pointer, active, derivative: as in the forward scan, for every layer like the spikes; a layer that
+                is not listed has active_pointer[layer, 0] = -1.
         """
         layers = len(table)
         steps = (fired_pointer.shape[1] - 1) // samples
@@ -89,7 +91,8 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
         carry_work[:] = zero
         grad_initial[:] = zero
         carry = carry_work.reshape(2, samples, readout.width)
-        marks = np.empty(widest, np.uint64)
+        found = np.empty(samples * widest, np.uint16)
+        bounds = np.empty((samples, 2), np.int64)
         order = np.empty(1024, np.int32)
         largest = widest
         for layer in table:
@@ -127,7 +130,6 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
                 width, below = layer.width, layer.below
                 keep = 1 if layer.trained or layer.remembers or layer.through > zero else 0
                 saved = states * samples * chunks * below + c * states * samples * width
-                checkpoint = checkpoints[saved : saved + states * samples * width].reshape(states, samples, width)
                 x = x_work[: interval * padded_samples * width].reshape(interval, padded_samples, width)
                 path = path_work[: (interval + 1) * states * padded_samples * width].reshape(
                     interval + 1, states, padded_samples, width
@@ -142,7 +144,9 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
                 own_fired = fired_pointer[number]
                 held = kept_all[samples * steps * below : samples * steps * (below + width)]
                 kept = held.reshape(samples, len(held) // (samples * width), width)
-                recompute(
+                if active_pointer[number, 0] < 0:
+                    checkpoint = checkpoints[saved : saved + states * samples * width].reshape(states, samples, width)
+                    recompute(
                     layer, flat, entering, entered, begins, current, own_fired, fired, steps, first, last, checkpoint,
                     keep, path, s_work[:width], drive_work[:width], x, offsets, pitch, span, pending, kept,
                 )  # fmt: skip
@@ -155,12 +159,12 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
                 )
                 initial = states * samples * below
                 grad_state = grad_initial[initial : initial + states * samples * width].reshape(states, samples, width)
-                active[number] += chunk(
+                left[number] += chunk(
                     layer, flat, panels, own_fired, fired, steps, first, last, path, keep, x, above, above_start, depth,
                     grad_counts, grad_state, carried_s[samples * below : samples * (below + width)].reshape(
                         samples, width
-                    ), own, h, grad_s, s_work[:width], marks, grads, upper, ahead_above, ahead, offsets, pitch, lanes,
-                    total,
+                    ), own, h, grad_s, s_work[:width], found, bounds, grads, upper, ahead_above, ahead, offsets, pitch,
+                    lanes, total, active_pointer[number], active, derivative,
                 )  # fmt: skip
                 later[padded_samples * below : padded_samples * (below + width)] = own[0].reshape(-1)
                 table_rows = own.reshape((interval + 1) * padded_samples, width)

@@ -118,11 +118,9 @@ def _lobes_row(x, h, slope, height, side):  # type: ignore[no-untyped-def]
 
 @row_function
 def cut_row(h, threshold, neurons):  # type: ignore[no-untyped-def]
-    """Set h[n] to 0 where |h[n]| < threshold; returns how many of the first `neurons` are left."""
-    left = 0
+    """Set h[n] to 0 where |h[n]| < threshold, and in the padding."""
     zero = threshold - threshold
     for n in range(len(h)):
         h[n] = h[n] if abs(h[n]) >= threshold else zero
-    for n in range(neurons):
-        left += h[n] != zero
-    return left
+    for n in range(neurons, len(h)):
+        h[n] = zero

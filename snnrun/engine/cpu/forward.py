@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from snnrun.engine.cpu.compile import inner_function, kernel, row_function
+from snnrun.engine.cpu.derivatives import cut_row, derivative_row
 from snnrun.engine.cpu.late import send, send_all, take_step, turn
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows
+from snnrun.engine.cpu.products import add_rows, append_nonzero, append_positive
 from snnrun.engine.cpu.rows import RowLoops
-from snnrun.engine.cpu.simd import PANEL_BYTES, positive_bits, trailing_zeros
 
 
 @inner_function
@@ -26,19 +24,6 @@ def copy_row(target, source):  # type: ignore[no-untyped-def]
         target[n] = source[n]
 
 
-@inner_function
-def append_spikes(x, fired, used):  # type: ignore[no-untyped-def]
-    """Append to `fired`, from place `used`, every n with x[n] > 0; returns the place after them."""
-    width = PANEL_BYTES // x.itemsize
-    for start in range(0, len(x), width):
-        bits = positive_bits(x, start)
-        while bits != 0:
-            fired[used] = start + trailing_zeros(bits)
-            used += 1
-            bits &= bits - np.uint64(1)
-    return used
-
-
 def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
     """Make the forward scan for a neuron model, `late` with delays."""
     advance, rows, constant_rows = loops.advance, loops.rows, loops.constant_rows
@@ -46,7 +31,7 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
     @kernel(f"forward-{name}-late" if late else f"forward-{name}")
     def scan(  # type: ignore[no-untyped-def]
         layer, flat, pointer, unit, start, current, initial, interval, checkpoints, work,
-        fired_pointer, fired, counts, sample, offsets, pitch, pending, kept,
+        fired_pointer, fired, counts, sample, offsets, pitch, pending, kept, active_pointer, active, derivative,
     ):  # fmt: skip
         """Scan the samples from `sample` on.
 
@@ -58,25 +43,29 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
             initial: (states, samples, width), or empty for zero.
             interval: steps between checkpoints.
             checkpoints: (chunks, states, samples, width), or empty: the state before every `interval`-th step.
-            work: (states + 3, width).
+            work: (states + 4, width).
             fired_pointer, fired: the spikes, laid out as the events are.
             counts: (samples, neurons), spikes of every neuron.
             offsets: for every delayed connection the place in `pending` of the first bin of a spike at step 0.
             pitch, pending: see `snnrun.engine.cpu.late`; (neurons, pitch), flat.
             kept: (samples, steps, width), or empty: gets the currents of a layer with delays.
+            active_pointer, active, derivative: the neurons whose surrogate derivative is not cut, laid out as the
+                events are, and their derivatives; not listed if `active` is empty. Where it is too short,
+                active_pointer[0] becomes -1 and they are listed no more.
 
         Returns:
             The sample for which `fired` may be too short (to be called again with a longer one), or all samples.
         """
         samples, neurons = counts.shape
         steps = (len(fired_pointer) - 1) // samples
-        width, states = layer.width, len(work) - 3
+        width, states = layer.width, len(work) - 4
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
         weight = matrix(flat, layer.weight, layer.inputs, width)
         recurrent = matrix(flat, layer.recurrent, layer.senders, width)
         state = work[:states].reshape(states, 1, width)
-        drive, s, x = work[states], work[states + 1], work[states + 2]
+        drive, s, x, h = work[states], work[states + 1], work[states + 2], work[states + 3]
+        listed = len(active) > 0 and active_pointer[0] == 0
         zero = layer.one - layer.one
         for m in range(sample, samples):
             used = fired_pointer[m * steps]
@@ -117,11 +106,23 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                 advance(constants, rules, old, old, s, drive, x)
                 set_spikes(s, fired, last_used, used, zero)
                 last_used = used
-                used = append_spikes(x, fired, used)
+                used = append_positive(x, fired, used)
                 set_spikes(s, fired, last_used, used, layer.one)
                 for q in range(last_used, used):
                     counts[m, fired[q]] += layer.one
                 fired_pointer[m * steps + t + 1] = used
+                if listed:
+                    begin = active_pointer[m * steps + t]
+                    if len(active) - begin < neurons:
+                        listed = False
+                        active_pointer[0] = -1
+                    else:
+                        derivative_row(x, h, layer.curve, layer.slope, layer.height, layer.side)
+                        cut_row(h, layer.threshold, neurons)
+                        end = append_nonzero(h, active, begin)
+                        for q in range(begin, end):
+                            derivative[q] = h[active[q]]
+                        active_pointer[m * steps + t + 1] = end
                 if late and layer.recurrent_taps > 0:
                     for q in range(last_used, used):
                         own, taps = fired[q] * width, layer.recurrent_taps

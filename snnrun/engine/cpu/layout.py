@@ -4,6 +4,7 @@ All weights and constants are rows of one flat array, and so are their gradients
 record for each layer says where, so that the compiled loops take a stack of any depth.
 """
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,6 @@ from snnrun.engine.types import Arrivals, Layer, Readout
 Array = NDArray[np.generic]
 
 LARGE_PAGE = 2**21
-LARGE_REQUEST = 2**22  # from so many bytes on numpy asks the system for large pages
 
 
 def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
@@ -153,11 +153,13 @@ def zeros_in_large_pages(size: int, real: np.dtype[np.generic]) -> Array:
     Weights are read all over the place; how many small pages of them share places in the second-level cache is chance,
     and makes the same sums of rows take up to 40 % longer.
     """
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(size, real)
     count = size * real.itemsize
-    raw = np.empty(max(count, LARGE_REQUEST) + LARGE_PAGE, np.uint8)
-    flat = raw[-raw.ctypes.data % LARGE_PAGE :][:count].view(real)
-    flat[:] = 0
-    return flat
+    memory = mmap.mmap(-1, count + 2 * LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    raw = np.frombuffer(memory, np.uint8)
+    return raw[-raw.ctypes.data % LARGE_PAGE :][:count].view(real)
 
 
 def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:

@@ -1,9 +1,20 @@
-"""Sums of weight rows over events, matrix products in panels, and products at single places."""
+"""Sums of weight rows over events, matrix products in panels, products at single places, and the search for places."""
+
+from typing import Any
 
 import numpy as np
 
 from snnrun.engine.cpu.compile import inner_function, row_function
-from snnrun.engine.cpu.simd import PANEL_BYTES, TILE_ROWS, dot, gather_of, multiply_tile, trailing_zeros
+from snnrun.engine.cpu.simd import (
+    PANEL_BYTES,
+    TILE_ROWS,
+    add_four_dots,
+    bits_of,
+    dot,
+    gather_of,
+    multiply_tile,
+    trailing_zeros,
+)
 
 # So many rows are added in registers, a part of the row after the other; fewer whole, as every part would end with a
 # branch that the processor cannot foresee.
@@ -111,25 +122,44 @@ def multiply(a, depth, panels, start, c, accumulate):  # type: ignore[no-untyped
             )  # fmt: skip
 
 
-@row_function
-def mark(h, marks, bit, neurons):  # type: ignore[no-untyped-def]
-    """Set `bit` in marks[n] where h[n] is not 0."""
-    zero = h[0] - h[0]
-    for n in range(neurons):
-        marks[n] |= bit if h[n] != zero else np.uint64(0)
-
-
 @inner_function
-def multiply_marked(a, b, start, c, marks):  # type: ignore[no-untyped-def]
-    """c[m, n] += sum over k of a[m, k] b[n, k] where bit m of marks[n] is set.
+def multiply_at(a, b, start, c, place, bounds):  # type: ignore[no-untyped-def]
+    """c[m, n] += sum over k of a[m, k] b[n, k] for n = place[q], bounds[m, 0] <= q < bounds[m, 1].
 
     b lies from `start` on in a flat array, its rows as long as those of a.
     """
-    depth, width = a.shape[1], PANEL_BYTES // a.itemsize
+    depth, panels = a.shape[1], a.shape[1] * a.itemsize // PANEL_BYTES
     flat = a.reshape(-1)
-    for n in range(len(marks)):
-        bits = marks[n]
-        while bits != 0:
-            m = trailing_zeros(bits)
-            bits &= bits - np.uint64(1)
-            c[m, n] += dot(flat, m * depth, b, start + n * depth, depth // width)
+    for m in range(len(bounds)):
+        q, last = bounds[m, 0], bounds[m, 1]
+        while q + 4 <= last:
+            add_four_dots(c[m], 0, flat, m * depth, b, start, depth, place, q, panels)
+            q += 4
+        while q < last:
+            n = np.int64(place[q])
+            c[m, n] += dot(flat, m * depth, b, start + n * depth, panels)
+            q += 1
+
+
+def append_of(comparison: str) -> Any:
+    """Make the search for the numbers of a row that compare so with 0."""
+    bits = bits_of(comparison)
+
+    @inner_function
+    def append(x, place, used):  # type: ignore[no-untyped-def]
+        """Append to `place`, from `used` on, every n whose x[n] is found; returns where they end."""
+        lanes = PANEL_BYTES // x.itemsize
+        for start in range(0, len(x), 64):
+            word = np.uint64(0)
+            for n in range(start, min(start + 64, len(x)), lanes):
+                word |= bits(x, n) << np.uint64(n - start)
+            while word != 0:
+                place[used] = start + trailing_zeros(word)
+                used += 1
+                word &= word - np.uint64(1)
+        return used
+
+    return append
+
+
+append_positive, append_nonzero = append_of(">"), append_of("!=")

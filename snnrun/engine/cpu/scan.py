@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snnrun.engine.cpu.adjoint import MOST_LISTED
 from snnrun.engine.cpu.backward import layer_retreat, work_size
 from snnrun.engine.cpu.blocks import Block, blocks_of, checkpoint_interval, groups_of, run_all
 from snnrun.engine.cpu.forward import layer_scan
@@ -19,6 +20,7 @@ from snnrun.engine.cpu.readout import scan_readout
 from snnrun.engine.cpu.rows import row_loops
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
+LISTED_SHARE = 8  # one of so many neuron-steps may be active for the active ones to be listed
 LATE_STEPS = 100  # of a chunk with delays, at least
 
 Indices = NDArray[np.int64]
@@ -55,6 +57,18 @@ class Spikes:
     unit: Units
 
 
+@dataclass(frozen=True)
+class Active:
+    """Neurons whose surrogate derivative is not cut, laid out as `Spikes` are, and their derivatives.
+
+    pointer[layer, 0] is -1 where those of a layer are not listed.
+    """
+
+    pointer: Indices
+    unit: NDArray[np.uint16]
+    derivative: Array
+
+
 @dataclass
 class Scan:
     """One scan of a stack of layers: what is fixed before it begins, and what is kept for the backward pass.
@@ -68,6 +82,7 @@ class Scan:
         checkpoints: for each block the states before the first step of every chunk, flat, layer after layer.
         readout_checkpoints: for each block that of the readout, where its decays are trained.
         spikes: of each block.
+        active: of each block. What is listed needs no checkpoints.
         currents: of each block (samples, steps, width) of one layer after the other, flat; empty where they are not
             kept. Only with delays, where they cost more than with rows of weights, and only CURRENT_BYTES of them.
     """
@@ -81,6 +96,7 @@ class Scan:
     checkpoints: dict[Block, Array] = field(default_factory=dict)
     readout_checkpoints: dict[Block, Array] = field(default_factory=dict)
     spikes: dict[Block, Spikes] = field(default_factory=dict)
+    active: dict[Block, Active] = field(default_factory=dict)
     currents: dict[Block, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,6 +142,8 @@ class Scan:
         pointers = np.zeros((len(table), samples * self.steps + 1), np.int64)
         currents = blank(samples * self.steps * self.layout.total_width * self.keep_currents, real)
         lists: list[Units] = []
+        active_pointers = np.zeros_like(pointers)
+        active_lists: list[tuple[NDArray[np.uint16], Array]] = []
         pointer, unit, start = self.inputs.pointer, self.inputs.unit, block.first * self.steps
         for k, layer in enumerate(table):
             width = int(layer["width"])
@@ -133,7 +151,10 @@ class Scan:
             begin = self.states * samples * self.chunks * int(layer["below"]) * self.keep
             own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
             fired = np.empty(2 * self.steps * int(layer["neurons"]), np.int32)
-            work = blank((self.states + 3, width), real)
+            work = blank((self.states + 4, width), real)
+            room = self._room(samples, layer)
+            active, derivative = np.empty(room, np.uint16), blank(room, real)
+            active_pointers[k, 0] = 0 if room else -1
             pending = blank(int(layer["neurons"]) * self.pitch, real)
             size, begin = samples * self.steps * width, samples * self.steps * int(layer["below"])
             kept = currents[begin : begin + size].reshape(samples, -1, width)
@@ -142,12 +163,15 @@ class Scan:
                 sample = scan(
                     layer, flat, pointer, unit, start, self.inputs.current[part], initial[k][:, part], self.interval,
                     own, work, pointers[k], fired, counts[k][part], sample, self.offsets, self.pitch, pending, kept,
+                    active_pointers[k], active, derivative,
                 )  # fmt: skip
                 if sample == samples:
                     break
                 fired = _longer(fired, int(pointers[k, sample * self.steps]))
             unit = fired[: pointers[k, -1]].copy()
             lists.append(unit)
+            used = max(0, int(active_pointers[k, -1])) if active_pointers[k, 0] == 0 else 0
+            active_lists.append((active[:used].copy(), derivative[:used].copy()))
             pointer, start = pointers[k], 0
         if output.shape[2] > 0:
             trained = bool(self.layout.readout["trained"]) and self.keep
@@ -159,9 +183,26 @@ class Scan:
         # One array for all layers: those above the first begin where the one below ends.
         for k in range(1, len(table)):
             pointers[k] += pointers[k - 1, -1]
-        self.checkpoints[block] = checkpoints
+            if active_pointers[k, 0] == 0:
+                active_pointers[k] += sum(len(units) for units, _ in active_lists[:k])
+        self.active[block] = Active(
+            active_pointers,
+            np.concatenate([units for units, _ in active_lists]),
+            np.concatenate([values for _, values in active_lists]),
+        )
+        self.checkpoints[block] = checkpoints if (active_pointers[:, 0] < 0).any() else checkpoints[:0].copy()
         self.currents[block] = currents
         self.spikes[block] = Spikes(pointers, np.concatenate(lists))
+
+    def _room(self, samples: int, layer: np.void) -> int:
+        """Places for active neurons of a layer in a block: 0 where they alone do not make its backward pass.
+
+        Above that many the lists would cost more than the checkpoints that they replace.
+        """
+        needs_states = layer["carries"] or layer["trained"] or layer["remembers"] or self.layout.span > 0
+        if not self.keep or layer["threshold"] == 0 or needs_states or layer["neurons"] > MOST_LISTED:
+            return 0
+        return int(samples * self.steps * layer["neurons"] // LISTED_SHARE + layer["neurons"])
 
     def backward(
         self, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array, grad_current: Array
@@ -198,6 +239,7 @@ class Scan:
     ) -> Array:  # fmt: skip
         _, scan = kernels(self.model, self.layout.span > 0)
         layout, part, spikes = self.layout, slice(block.first, block.last), self.spikes[block]
+        listed = self.active[block]
         size = work_size(layout.table, layout.readout, self.states, block.samples, block.padded_samples, self.interval)
         grad_initial = blank(self.states * block.samples * layout.total_width, layout.real)
         empty = np.zeros((0, 0, 0), layout.real)
@@ -207,7 +249,7 @@ class Scan:
             self.readout_checkpoints.get(block, empty), output[part], grad_output[part], grad_counts[part],
             block.samples, block.padded_samples, blank(size, layout.real), grads, grad_current[part], grad_initial,
             active, self.offsets, self.pitch, layout.span, np.zeros(1, layout.table.dtype),
-            self.currents[block],
+            self.currents[block], listed.pointer, listed.unit, listed.derivative,
         )  # fmt: skip
         return grad_initial
 

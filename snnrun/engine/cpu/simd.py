@@ -92,20 +92,25 @@ def multiply_tile(typing_context, a, a_start, a_stride, b, b_start, c, c_start, 
     return signature, generate
 
 
-@intrinsic
-def positive_bits(typing_context, x, start):  # type: ignore[no-untyped-def]
-    """Integer whose bit k says x[start + k] > 0, for the panel that begins at `start`; x is flat and contiguous."""
-    element = x.dtype
-    lanes = PANEL_BYTES * 8 // element.bitwidth
+def bits_of(comparison: str) -> Any:
+    """Make the comparison of a panel with 0."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        vector = ir.VectorType(context.get_value_type(element), lanes)
-        place = builder.bitcast(pointer_to(context, builder, signature.args[0], args[0], args[1]), vector.as_pointer())
-        values = builder.load(place, align=element.bitwidth // 8)
-        positive = builder.fcmp_ordered(">", values, ir.Constant(vector, [0.0] * lanes))
-        return builder.zext(builder.bitcast(positive, ir.IntType(lanes)), ir.IntType(64))
+    @intrinsic
+    def bits(typing_context, x, start):  # type: ignore[no-untyped-def]
+        """Integer whose bit k says how x[start + k] compares with 0, for one panel; x is flat and contiguous."""
+        element = x.dtype
+        lanes = PANEL_BYTES * 8 // element.bitwidth
 
-    return types.uint64(x, types.intp), generate
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            vector = ir.VectorType(context.get_value_type(element), lanes)
+            place = pointer_to(context, builder, signature.args[0], args[0], args[1])
+            values = builder.load(builder.bitcast(place, vector.as_pointer()), align=element.bitwidth // 8)
+            found = builder.fcmp_ordered(comparison, values, ir.Constant(vector, [0.0] * lanes))
+            return builder.zext(builder.bitcast(found, ir.IntType(lanes)), ir.IntType(64))
+
+        return types.uint64(x, types.intp), generate
+
+    return bits
 
 
 @intrinsic
@@ -142,6 +147,73 @@ def dot(typing_context, a, a_start, b, b_start, panels):  # type: ignore[no-unty
         return builder.extract_element(result, ir.Constant(ir.IntType(32), 0))
 
     return element(a, types.intp, b, types.intp, types.intp), generate
+
+
+@intrinsic
+def add_four_dots(typing_context, c, c_start, a, a_start, b, b_start, depth, row, first, panels):  # type: ignore[no-untyped-def]
+    """c[c_start + n] += sum over k of a[a_start + k] b[b_start + n * depth + k], for n = row[first] ... row[first + 3].
+
+    The sums go over so many panels; c, a and b are flat and contiguous. Four sums for each lane, then over the lanes of
+    all four together.
+    """
+    element = a.dtype
+    lanes, size = PANEL_BYTES * 8 // element.bitwidth, element.bitwidth // 8
+    signature = types.void(
+        c, types.intp, a, types.intp, b, types.intp, types.intp, row, types.intp, types.intp
+    )  # fmt: skip
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
+        )
+        number = lambda k: ir.Constant(args[8].type, k)  # noqa: E731
+        goal = pointer_to(context, builder, signature.args[0], args[0], args[1])
+        a_row = pointer_to(context, builder, signature.args[2], args[2], args[3])
+        table = pointer_to(context, builder, signature.args[4], args[4], args[5])
+        places = [
+            builder.zext(
+                builder.load(pointer_to(context, builder, signature.args[7], args[7], builder.add(args[8], number(j)))),
+                args[8].type,
+            )
+            for j in range(4)
+        ]
+        rows = [builder.gep(table, [builder.mul(place, args[6])]) for place in places]
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * lanes)) for _ in rows]
+
+        def load(row: Any, offset: Any) -> Any:
+            return builder.load(builder.bitcast(builder.gep(row, [offset]), vector.as_pointer()), align=size)
+
+        with cgutils.for_range(builder, args[9]) as loop:
+            offset = builder.mul(loop.index, number(lanes))
+            factor = load(a_row, offset)
+            for row, total in zip(rows, totals, strict=True):
+                builder.store(builder.call(fma, [factor, load(row, offset), builder.load(total)]), total)
+
+        def take(x: Any, y: Any, lanes: list[int]) -> Any:
+            return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+        def add_halves(x: Any, y: Any, parts: int) -> Any:
+            """Of vectors of so many parts: the sum of the halves of each part of x, then of those of y."""
+            part = x.type.count // parts
+            lower = [part * k + lane for k in range(parts) for lane in range(part // 2)]
+            lower += [x.type.count + lane for lane in lower]
+            return builder.fadd(take(x, y, lower), take(x, y, [lane + part // 2 for lane in lower]))
+
+        sums = [builder.load(total) for total in totals]
+        result = add_halves(add_halves(sums[0], sums[1], 1), add_halves(sums[2], sums[3], 1), 2)
+        while (part := result.type.count // 4) > 1:
+            lower = [part * k + lane for k in range(4) for lane in range(part // 2)]
+            result = builder.fadd(
+                take(result, result, lower), take(result, result, [lane + part // 2 for lane in lower])
+            )
+        for j, place in enumerate(places):
+            target = builder.gep(goal, [place])
+            total = builder.extract_element(result, ir.Constant(ir.IntType(32), j))
+            builder.store(builder.fadd(builder.load(target), total), target)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 def gather_of(panels: int) -> Any:
