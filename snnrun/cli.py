@@ -28,6 +28,7 @@ class Verb:
 VERBS = {
     "train": Verb("train a network, or a whole sweep with -m", "snnrun.commands.train"),
     "eval": Verb("judge trained networks again, on changed data too", "snnrun.commands.eval"),
+    "landscape": Verb("the loss around a trained solution, with spikes and smoothed", "snnrun.commands.landscape"),
     "data": Verb("list and make data sets", "snnrun.commands.data"),
     "ls": Verb("list the runs, all or those with some key", "snnrun.commands.ls"),
     "show": Verb("show a run: results, configuration, learning curve", "snnrun.commands.show"),

@@ -87,19 +87,17 @@ def _speeds(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Valu
 def _scaling(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Value]]) -> Figure | None:
     """Measurements of a step against one size on logarithmic axes, with the exponent at the large end."""
     x = asked["x"]
-    curves: dict[str, dict[str, list[float]]] = {}
+    curves: dict[str, dict[float, Mapping[str, Value]]] = {}  # what was measured twice counts once
     for line in lines:
-        label = f"{line['engine']} engine" if line["learning"] == "bptt" else str(line["learning"])
-        curve = curves.setdefault(label, {})
-        for name in (x, *asked["measures"]):
-            if name in line:
-                curve.setdefault(name, []).append(float(line[name]))
+        label = f"bptt, {line['engine']} engine" if line["learning"] == "bptt" else str(line["learning"])
+        curves.setdefault(label, {}).setdefault(float(line[x]), line)
     if not curves:
         return None
     figure, axes = panels(len(asked["measures"]), PANEL_INCHES[0] * len(asked["measures"]), PANEL_INCHES[1])
     for panel, (name, title) in zip(axes, asked["measures"].items(), strict=True):
         for k, (label, curve) in enumerate(curves.items()):
-            sizes, values = np.array(curve[x]), np.array(curve[name])
+            sizes = np.array(sorted(curve))
+            values = np.array([float(curve[size][name]) for size in sizes])
             kept = values > 0
             power = exponent(sizes[kept], values[kept])
             told = f"{label}: exponent {power:.2f}" if math.isfinite(power) else label

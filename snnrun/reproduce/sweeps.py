@@ -28,6 +28,7 @@ ELSEWHERE = frozenset(
 )
 
 
+CUTOFF = "learning.cutoff="
 Setting = Mapping[str, object]
 
 
@@ -77,7 +78,10 @@ def bench(row: Row, outputs: Path) -> list[dict[str, object]]:
         path = _bench_file(row, words, outputs)
         if path.exists():
             content = json.loads(path.read_text())
-            lines += [line | {"command": shlex.join(["snnrun", "bench", *words])} for line in content["lines"]]
+            own = {"command": shlex.join(["snnrun", "bench", *words])}
+            cutoffs = [word.removeprefix(CUTOFF) for word in words if word.startswith(CUTOFF)]
+            own |= {"cutoff": cutoffs[-1]} if cutoffs else {}
+            lines += [line | own for line in content["lines"]]
     return lines
 
 
