@@ -1,9 +1,10 @@
 """A scan and its backward pass over all blocks of a batch: from tensors to compiled loops and back."""
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,11 +21,13 @@ from snnrun.engine.cpu.readout import scan_readout
 from snnrun.engine.cpu.rows import row_loops
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
+OWN_MAPPING = 2**18  # bytes
 LISTED_SHARE = 8  # one of so many neuron-steps may be active for the active ones to be listed
 LATE_STEPS = 100  # of a chunk with delays, at least
 
 Indices = NDArray[np.int64]
 Units = NDArray[np.int32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @cache
@@ -35,9 +38,17 @@ def kernels(model: str, late: bool) -> tuple[Any, Any]:
     return layer_scan(model, loops, late), layer_retreat(model, loops, equations.states, late)
 
 
-def blank(shape: int | tuple[int, ...], real: np.dtype[np.generic]) -> Array:
-    """Memory that the loops write before they read it."""
-    return np.empty(shape, real)
+def blank(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Number]:
+    """Memory that the loops write before they read it.
+
+    Large arrays are mappings of their own, which go back to the system at once: in the heaps of the threads, what is
+    kept lies between what is not, and they grow by half.
+    """
+    count = int(np.prod(shape)) * kind.itemsize
+    if count < OWN_MAPPING or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return np.empty(shape, kind)
+    memory = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, kind).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ class Scan:
             size = self.states * samples * self.chunks * width * self.keep
             begin = self.states * samples * self.chunks * int(layer["below"]) * self.keep
             own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
-            fired = np.empty(2 * self.steps * int(layer["neurons"]), np.int32)
+            fired = blank(2 * self.steps * int(layer["neurons"]), np.dtype(np.int32))
             work = blank((self.states + 4, width), real)
             room = self._room(samples, layer)
             active, derivative = np.empty(room, np.uint16), blank(room, real)
@@ -171,7 +182,7 @@ class Scan:
             unit = fired[: pointers[k, -1]].copy()
             lists.append(unit)
             used = max(0, int(active_pointers[k, -1])) if active_pointers[k, 0] == 0 else 0
-            active_lists.append((active[:used].copy(), derivative[:used].copy()))
+            active_lists.append((active[:used], derivative[:used]))
             pointer, start = pointers[k], 0
         if output.shape[2] > 0:
             trained = bool(self.layout.readout["trained"]) and self.keep
@@ -185,11 +196,11 @@ class Scan:
             pointers[k] += pointers[k - 1, -1]
             if active_pointers[k, 0] == 0:
                 active_pointers[k] += sum(len(units) for units, _ in active_lists[:k])
-        self.active[block] = Active(
-            active_pointers,
-            np.concatenate([units for units, _ in active_lists]),
-            np.concatenate([values for _, values in active_lists]),
-        )
+        listed = sum(len(units) for units, _ in active_lists)
+        kept_units, kept_derivatives = blank(listed, np.dtype(np.uint16)), blank(listed, real)
+        np.concatenate([units for units, _ in active_lists], out=kept_units)
+        np.concatenate([values for _, values in active_lists], out=kept_derivatives)
+        self.active[block] = Active(active_pointers, kept_units, kept_derivatives)
         self.checkpoints[block] = checkpoints if (active_pointers[:, 0] < 0).any() else checkpoints[:0].copy()
         self.currents[block] = currents
         self.spikes[block] = Spikes(pointers, np.concatenate(lists))
