@@ -199,15 +199,18 @@ class Reporter:
         self._board.flush()
 
     def draw(self, epoch: int, inputs: EventBatch, spikes: Sequence[EventBatch]) -> None:
-        """Rasters of the first sample of a batch, and histograms of weights and time constants; once an epoch."""
+        """Rasters of the first sample of a batch, and histograms of weights and time constants; once an epoch.
+
+        The input is drawn after the first epoch only, as the sample is always the same one.
+        """
         if epoch == self._drawn_epoch:
             return
         self._drawn_epoch = epoch
         dt = self.config.dataset.dt
-        rows = [("input", inputs, "channel")]
+        rows = [("input", inputs, "channel")] if epoch <= 1 else []
         rows += [(name, layer, "neuron") for name, layer in zip(self.network.layer_names(), spikes, strict=True)]
         for name, events, row in rows:
-            figure = figures.sample_raster(events, 0, dt, f"{name}, epoch {epoch}", row)
+            figure = figures.sample_raster(events, 0, dt, name if name == "input" else f"{name}, epoch {epoch}", row)
             self._picture(f"raster/{name}", f"raster_{name}", figures.png(figure), epoch)
         self.histograms(epoch)
 

@@ -1,5 +1,6 @@
 """`snnrun reproduce`: the lecture and its papers, one row of RESULTS.md each."""
 
+import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,10 +158,15 @@ def _record(
     for name, _, figure in draw(_content(row, request.target)):
         write_atomically(pictures / f"{name}.png", png(figure))
     for part in row.parts:
-        for run in found.get(part.name, [])[:1]:
+        shown = (run for run in found.get(part.name, []) if _has_all(run, part.pictured))
+        for run in itertools.islice(shown, 1):
             for source in part.pictures:
                 for path in sorted(run.path.glob(source))[-1:]:
                     write_atomically(pictures / f"{part.name}_{path.stem}.png", path.read_bytes())
+
+
+def _has_all(run: "Run", values: Mapping[str, object]) -> bool:
+    return all(run.config.get(key) == value for key, value in values.items())
 
 
 def _write_page(request: Request) -> Path:

@@ -13,7 +13,6 @@ kappa is the impulse response of the readout's integrators, so c has a closed fo
 from abc import ABC, abstractmethod
 
 import torch
-from scipy.signal import lfilter
 from torch import Tensor
 
 from snnrun.engine.types import Readout
@@ -108,6 +107,8 @@ class Maximum(Moment):
 
 def impulse_response(readout: Readout, steps: int) -> Tensor:
     """kappa (steps,): o[t] after an input of 1 at step 0; the constants are those of the first output, as of all."""
+    from scipy.signal import lfilter  # half a second and 50 MB, which a run by bptt does without
+
     mem, syn = float(readout.decay_mem[0]), float(readout.decay_syn[0])
     impulse = [1.0] + [0.0] * (steps - 1)
     response = lfilter([1 - mem], [1, -mem], lfilter([1.0], [1, -syn], impulse))

@@ -9,6 +9,7 @@ from snnrun.config.tree import GROUPS
 from snnrun.report.runs import Run, Value
 
 SEED = "seed"
+MEASURED = frozenset({"init.rate_hz"})  # found in the training data where it was left open, so each split has its own
 Setting = tuple[Value | None, ...]  # the value of each varied key
 
 
@@ -95,7 +96,8 @@ def varied_keys(runs: Sequence[Run]) -> tuple[str, ...]:
     everything = dict.fromkeys(key for run in runs for key in run.config)
     chosen: list[str] = []
     for key in (*(key for key in typed if key in everything), *everything):
-        if not _is_seed(key, runs) and not _follows(key, chosen, runs):
+        measured = key in MEASURED and key not in typed
+        if not measured and not _is_seed(key, runs) and not _follows(key, chosen, runs):
             chosen.append(key)
     return tuple(chosen)
 

@@ -21,6 +21,9 @@ Curve = tuple[list[float], list[Spread]]
 Asked = Mapping[str, Any]
 SHARES = ("accuracy/", "active/", "silent/", "eval/")  # drawn in percent
 PANEL_INCHES = 3.5, 3.1
+LEGEND_INCHES = 1.4
+NEAREST = 0.15  # share of a logarithmic axis between two places that have room for both labels
+MOST_INSIDE = 4  # curves whose legend finds room between them
 
 
 def draw(content: Content) -> Iterator[tuple[str, str, Figure]]:
@@ -50,19 +53,26 @@ def _against(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Val
     split = split if split in groups.keys else None
     values = list(dict.fromkeys(member.setting[groups.keys.index(split)] for member in groups.groups)) if split else []
     shown_panels = [(name, title, value) for name, title in measures.items() for value in values or [None]]
-    figure, axes = panels(len(shown_panels), PANEL_INCHES[0] * len(shown_panels), PANEL_INCHES[1])
+    aside = LEGEND_INCHES if _settings_of(groups, [key, split]) > MOST_INSIDE else 0
+    width = PANEL_INCHES[0] * len(shown_panels) + aside
+    figure, axes = panels(len(shown_panels), width, PANEL_INCHES[1])
     for panel, (name, title, value) in zip(axes, shown_panels, strict=True):
         members = [m for m in groups.groups if not split or m.setting[groups.keys.index(split)] == value]
         curves: dict[str, Curve] = {}
         for member in members:
             x, label = _taken_out(groups, member, [key, *([split] if split else [])])
             place, spreads = curves.setdefault(label, ([], []))
-            place.append(float(x or 0))
+            place.append(_number(x))
             spreads.append(member.spread(name))
         _draw_curves(panel, curves, _scale(name))
         panel.set(xlabel=asked.get("x_title", key), ylabel=title)
+        if name in asked.get("logarithmic", ()):
+            panel.set_yscale("log", nonpositive="mask")
         if split:
             panel.set_title(asked["split_titles"][str(value)], fontsize=FONT_SIZE, loc="left")
+    if aside:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, frameon=False, fontsize=FONT_SIZE - 2, loc="outside right center")
     _share_axis(axes, shown_panels)
     return figure
 
@@ -140,25 +150,51 @@ KINDS: dict[str, Callable[[Asked, Sequence[Run], Sequence[Mapping[str, Value]]],
 }
 
 
+def _number(value: Value | None) -> float:
+    """The place of a value on an axis: of a list, such as network.hidden, its length."""
+    if isinstance(value, str) and value.startswith("["):
+        return value.count(",") + 1
+    return float(value or 0)
+
+
+def _settings_of(groups: Groups, without: Sequence[str | None]) -> int:
+    """How many settings there are apart from these keys."""
+    rest = [k for k, key in enumerate(groups.keys) if key not in without]
+    return len({tuple(member.setting[k] for k in rest) for member in groups.groups})
+
+
 def _draw_curves(panel: "Axes", curves: Mapping[str, Curve], scale: float) -> None:
     looks = zip(cycle(COLOURS), cycle(MARKERS), cycle(LINES), strict=False)
-    for (label, (x, found)), (colour, marker, line) in zip(curves.items(), looks, strict=False):
+    for number, ((label, (x, found)), (colour, marker, line)) in enumerate(zip(curves.items(), looks, strict=False)):
         order = np.argsort(x)
         mean = scale * np.array([found[k].mean for k in order])
         bars = scale * np.nan_to_num([found[k].deviation for k in order])
-        place = np.array(x)[order]
+        inside = "none" if number >= len(COLOURS) else colour  # the same looks again, but hollow
         panel.errorbar(
-            place, mean, bars, fmt=marker + line, color=colour, label=label, capsize=2, markersize=4, linewidth=1.2
-        )
+            np.array(x)[order], mean, bars, fmt=marker + line, color=colour, label=label, capsize=2, markersize=4,
+            linewidth=1.2, markerfacecolor=inside,
+        )  # fmt: skip
     values = sorted({value for x, _ in curves.values() for value in x})
     if values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM:
         panel.set_xscale("log")
     elif values[0] == 0 and len(values) > 2 and values[-1] / values[1] >= LOGARITHMIC_FROM:
         panel.set_xscale("symlog", linthresh=values[1])
-    panel.set_xticks(values, [f"{value:g}" for value in values])
+    panel.set_xticks(values, _labels(values))
     panel.minorticks_off()
-    if len(curves) > 1:
+    if 1 < len(curves) <= MOST_INSIDE:
         panel.legend(frameon=False, fontsize=FONT_SIZE - 2)
+
+
+def _labels(values: Sequence[float]) -> list[str]:
+    """Labels of the ticks; on an axis over a wide range, which is logarithmic, none where two would touch."""
+    positive = [value for value in values if value > 0]
+    wide = len(positive) > 1 and positive[-1] / positive[0] >= LOGARITHMIC_FROM
+    labels, last = [], 0.0
+    for value in values:
+        near = wide and last > 0 and math.log(value / last) < NEAREST * math.log(positive[-1] / positive[0])
+        labels.append("" if near else f"{value:g}")
+        last = last if near else value
+    return labels
 
 
 def _share_axis(axes: Sequence["Axes"], shown_panels: Sequence[tuple[str, str, Value | None]]) -> None:
@@ -167,7 +203,8 @@ def _share_axis(axes: Sequence["Axes"], shown_panels: Sequence[tuple[str, str, V
         same = [panel for panel, (own, _, _) in zip(axes, shown_panels, strict=True) if own == name]
         low, high = min(panel.get_ylim()[0] for panel in same), max(panel.get_ylim()[1] for panel in same)
         for panel in same:
-            panel.set_ylim((0, 100) if name.startswith("accuracy/") else (min(low, 0), high))
+            if panel.get_yscale() == "linear":
+                panel.set_ylim((0, 100) if name.startswith("accuracy/") else (min(low, 0), high))
 
 
 def _taken_out(groups: Groups, member: Group, keys: Sequence[str]) -> tuple[Value | None, str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from snnrun.config.files import conf_folder
 from snnrun.errors import UserError
@@ -127,7 +128,7 @@ def _section(content: Content) -> Iterator[str]:
             yield _settings(row, group(runs))
     if content.bench:
         yield _bench_table(content.bench)
-    claims = [_claim(found) for found in comparisons(content)]
+    claims = [_claim(found, _where(asked)) for asked, found in comparisons(content)]
     if claims:
         yield "\n".join(f"- {claim}" for claim in claims)
     notes = [*row.notes, *_unmeasured(content)]
@@ -161,30 +162,58 @@ def _number(found: Spread) -> str:
     return f"{found.mean:.3g}{spread}"
 
 
-def comparisons(content: Content) -> Iterator[Comparison]:
-    """Yield the paired comparisons of a row that its runs allow; a value "*" stands for each of the others."""
+def comparisons(content: Content) -> Iterator[tuple[Mapping[str, Any], Comparison]]:
+    """Yield the paired comparisons of a row that its runs allow, each with what asked for it.
+
+    A value "*" stands for each of the others; `between` names two sets of runs, which are paired by their seeds.
+    """
     for asked in content.row.compare:
-        part = asked.get(PART)
-        runs = content.everything if part is None else list(content.runs.get(part, ()))
-        wanted = {key: _as_value(value) for key, value in asked.get("where", {}).items()}
-        runs = [run for run in runs if all(run.config.get(key) == value for key, value in wanted.items())]
+        if "between" in asked:
+            sides = [_by_seed(_picked(content, side["of"])) for side in asked["between"]]
+            if all(sides):
+                pairs = [[side[seed] for side in sides] for seed in sorted(sides[0].keys() & sides[1].keys())]
+                labels = asked["between"][0]["label"], asked["between"][1]["label"]
+                yield asked, Comparison("", labels, TEST, tuple(second - first for first, second in pairs))
+            continue
+        runs = _picked(content, asked.get("where", {}) | {k: v for k, v in asked.items() if k == PART})
         key, _, values = asked["of"].partition("=")
         first, second = values.split(",")
-        members = group(runs).groups
-        known = dict.fromkeys(shown(run.config[key]) for member in members for run in member.runs if key in run.config)
+        known = dict.fromkeys(shown(run.config[key]) for run in runs if key in run.config)
         for other in known if second == "*" else (second,):
             if other != first and {first, other} <= set(known):
-                yield compare(runs, f"{key}={first},{other}", TEST)
+                yield asked, compare(runs, f"{key}={first},{other}", TEST)
 
 
-def _claim(found: Comparison) -> str:
+def _picked(content: Content, wanted: Mapping[str, Any]) -> list[Run]:
+    """The runs of a row that have these values, of all parts or of the one that is named among them."""
+    runs = content.everything if PART not in wanted else list(content.runs.get(wanted[PART], ()))
+    values = {key: _as_value(value) for key, value in wanted.items() if key != PART}
+    return [run for run in runs if all(run.config.get(key) == value for key, value in values.items())]
+
+
+def _by_seed(runs: Sequence[Run]) -> dict[float, float]:
+    """Test accuracy by seed; raises AssertionError where two runs share one, since which to take would be arbitrary."""
+    found = {float(run.config["seed"]): run.figure(TEST) for run in runs}
+    assert len(found) == len(runs), "several runs of a seed on one side of a comparison"
+    return found
+
+
+def _where(asked: Mapping[str, Any]) -> str:
+    """Of which runs a claim is, beyond the two settings."""
+    data = [str(asked[PART])] if PART in asked else []
+    told = [f"{key.removesuffix('.name')}={shown(_as_value(value))}" for key, value in asked.get("where", {}).items()]
+    return ", ".join([*data, *told])
+
+
+def _claim(found: Comparison, where: str) -> str:
     """What the pairs allow to say of two settings."""
     first, second = found.values
     name = found.key.removesuffix(".name")
+    head = (f"{where}: " if where else "") + (f"{name} " if name else "")
     number = len(found.differences)
-    text = f"{name}: {second} less {first}: {100 * found.mean:+.1f} points of test accuracy over {number} pairs"
+    text = f"{head}{second} less {first}: {100 * found.mean:+.1f} points of test accuracy over {number} pairs"
     if number < FEWEST_PAIRS:
-        return f"{text}; no claim, which takes {FEWEST_PAIRS}" if number else f"{name}: {first}, {second}: no pairs"
+        return f"{text}; no claim, which takes {FEWEST_PAIRS}" if number else f"{head}{first}, {second}: no pairs"
     low, high = found.interval
     verdict = "no clear difference" if low <= 0 <= high else f"**{second if low > 0 else first} is better**"
     return f"{text}, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}: {verdict}"

@@ -18,6 +18,7 @@ SECTIONS = ("accuracy", "loss", "rate_hz", "cosine", "tau_fits")
 ALONE = ("epochs", "best_epoch", "seconds", "parameters")
 LAST = ("grad_norm", "silent", "active", "cosine")  # sections of metrics.csv whose last row counts
 DIAGNOSIS = ("rate_hz", "silent", "saturated", "grad_norm", "grad_gain_per_step")
+DEEPEST = "deepest"  # the last hidden layer, whatever its number
 EVALUATED = ("accuracy", "unseen_speakers")
 SPEED, DURATION = "dataset.speed", "dataset.duration"
 Line = dict[str, str]
@@ -72,7 +73,9 @@ def figures_of(run: Run) -> dict[str, float]:
         for key, reduce in (("time/epoch_s", statistics.median), ("memory/peak_mb", max)):
             values = [row[key] for row in run.metrics if key in row]
             found |= {key: float(reduce(values))} if values else {}
-    for layer, facts in _json(run.path / "diagnosis.json").get("layers", {}).items():
+    layers = _json(run.path / "diagnosis.json").get("layers", {})
+    hidden = [layer for layer in layers if layer.startswith("hidden")]
+    for layer, facts in [*layers.items(), *((DEEPEST, layers[layer]) for layer in hidden[-1:])]:
         for name in DIAGNOSIS:
             found |= _numbers(facts.get(name), f"diagnosis/{layer}/{name}")
     landscapes = sorted(run.path.glob("landscape/*/landscape.json"))

@@ -26,7 +26,8 @@ class Part:
         words: overrides after `snnrun train -m`.
         speeds: factors on spike times with which the trained networks are judged again; none for most.
         landscape: overrides after `snnrun landscape RUN`; None where none is drawn.
-        pictures: figures of the first run that the page shows, captions by path in the run's folder.
+        pictures: figures of a run that the page shows, captions by path in the run's folder.
+        pictured: keys that the run must have whose pictures those are, the first such one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Part:
     speeds: tuple[float, ...] = ()
     landscape: tuple[str, ...] | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
+    pictured: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
@@ -54,7 +56,8 @@ class Row:
         parts: the sweeps.
         benches: words after `snnrun bench`, one measurement each.
         figures: how each figure is drawn, see `snnrun.reproduce.drawing`.
-        compare: "KEY=A,B", within the part `part` (all parts: key `part`), where the keys of `where` have those values.
+        compare: "KEY=A,B", within the part `part` (all parts: key `part`), where the keys of `where` have those values;
+            or `between`: two sets of runs, each with its label and the keys (or the part) that it has.
         columns: of the tables of the section, titles by figure, beside the accuracies.
         headline: the setting whose figure stands in the table of the page; all of them where it is empty.
         notes: deviations that no recipe tells, and what is unmeasured.
@@ -121,6 +124,7 @@ def _part(row: str, fields: Mapping[str, Any], quick: bool, roots: Mapping[str, 
         speeds=tuple(float(speed) for speed in fields.get("speeds", ())),
         landscape=tuple(shlex.split(fields["landscape"])) if "landscape" in fields else None,
         pictures=fields.get("pictures", {}),
+        pictured=fields.get("pictured", {}),
     )
     if quick:
         part = replace(part, sweep=name + QUICK, words=_changed(typed, shlex.split(fields.get("quick", ""))))

@@ -30,7 +30,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07")
         (["train", "neuron.tau_me"], ["neuron.tau_mem="]),
         (["train", "neuron=cuba_lif", "neuron.tau_sy"], ["neuron.tau_syn="]),
         (["train", "see"], ["seed="]),
-        (["train", "experiment=de"], ["experiment=debug"]),
+        (["train", "experiment=deb"], ["experiment=debug"]),
         (["train", "experiment=debug", "dataset.man"], ["dataset.manifold_dim="]),
         (["train", "--mul"], ["--multirun"]),
         (["train", "--cfg", "j"], ["job"]),

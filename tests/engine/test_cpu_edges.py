@@ -10,6 +10,7 @@ import torch
 from snnrun.data.batch import EventBatch
 from snnrun.engine.cpu import CpuEngine, compile
 from snnrun.engine.cpu.blocks import run_all
+from snnrun.engine.cpu.layout import padded
 from snnrun.engine.types import Layer, Readout
 from snnrun.errors import UserError
 from snnrun.neurons import NEURONS
@@ -102,3 +103,11 @@ def test_compiled_code_is_found_again(monkeypatch, tmp_path, caplog):
         file.write_bytes(b"damaged")
     assert compile.kernel("sum-of-two")(lambda a, b: a + b)(2.0, 3.0) == 5
     assert caplog.text.count("compiling sum-of-two") == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 511, 512, 513, 1024, 1536, 2048])
+def test_rows_hold_what_they_must_and_do_not_meet_in_the_cache(count):
+    places = padded(count)
+    assert count <= places < count + 32
+    assert places % 16 == 0
+    assert places == 0 if count == 0 else places % 512 != 0

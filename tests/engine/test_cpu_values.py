@@ -105,6 +105,7 @@ def test_scale_gamma_and_cutoff(name, scale):
         exactly(steps=63, batch=19),
         exactly(steps=300, batch=2),
         exactly(sizes=(257,)),
+        exactly(sizes=(512,), batch=3, steps=5),
         exactly(sizes=(257,), batch=33, steps=3, detach_recurrent=True),
         exactly(sizes=(520,), batch=3, steps=4),
         exactly(sizes=(65,), recurrent=False),

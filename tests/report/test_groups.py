@@ -43,6 +43,13 @@ def test_a_key_that_was_not_typed_is_found(make_run):
     assert varied_keys(runs) == ("dataset.dt",)
 
 
+def test_a_rate_that_was_measured_on_each_split_is_no_key_and_one_that_was_typed_is(make_run):
+    runs = read_all(*(make_run(f"a{k}", seed=k, init={"rate_hz": 7.0 + k}) for k in (1, 2)))
+    assert varied_keys(runs) == ()
+    typed = read_all(*(make_run(f"b{k}", typed=("init.rate_hz=8",), seed=k, init={"rate_hz": 7.0 + k}) for k in (1, 2)))
+    assert varied_keys(typed) == ("init.rate_hz",)
+
+
 def test_spread_counts_what_is_there():
     assert Spread.of([0.5, math.nan, 0.7]) == Spread(pytest.approx(0.6), pytest.approx(0.1414, abs=1e-4), 2)
     assert math.isnan(Spread.of([0.5]).deviation)

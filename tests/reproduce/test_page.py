@@ -56,7 +56,11 @@ FIVE = [0.70, 0.72, 0.71, 0.69, 0.73]
     ],
 )
 def test_better_is_said_only_where_five_pairs_say_it(record, other, told):
-    claims = [line for line in record(sigmoid=FIVE, atan=other).splitlines() if line.startswith("- surrogate: ")]
+    claims = [
+        line
+        for line in record(sigmoid=FIVE, atan=other).splitlines()
+        if line.startswith("- surrogate_shapes: surrogate ")
+    ]
     assert len(claims) == 1
     assert told in claims[0]
     assert ("better" in claims[0]) == ("better" in told)

@@ -24,6 +24,7 @@ from snnrun.engine.types import Arrivals, Layer, Readout
 Array = NDArray[np.generic]
 
 LARGE_PAGE = 2**21
+SAME_SET = 512  # numbers; see `padded`
 
 
 def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
@@ -63,9 +64,17 @@ def rules_of(layer):  # type: ignore[no-untyped-def]
     return Rules(layer.one, layer.to_zero, layer.by_one, layer.through)
 
 
+SAME_SET = 512  # numbers
+
+
 def padded(count: int) -> int:
-    """Places in a row for `count` numbers."""
-    return -(-count // LANES) * LANES
+    """Places in a row for `count` numbers.
+
+    Rows are never a multiple of 2 KB (of 32-bit numbers) apart: the same column of all rows of a tile would fall into
+    one or two sets of the first-level cache, and they would drive one another out of it.
+    """
+    places = -(-count // LANES) * LANES
+    return places + LANES if places and places % SAME_SET == 0 else places
 
 
 @dataclass(frozen=True)
