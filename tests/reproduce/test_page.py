@@ -66,6 +66,25 @@ def test_better_is_said_only_where_five_pairs_say_it(record, other, told):
     assert ("better" in claims[0]) == ("better" in told)
 
 
+def test_two_parts_are_compared_by_their_seeds(tmp_path):
+    parts = {
+        "surrogate_shapes": FIVE,
+        "surrogate_shapes_superspike": [value + 0.1 + 0.001 * k for k, value in enumerate(FIVE)],
+    }
+    lines = [
+        {"part": part, "run": f"{part}/{seed}", "status": "done", "surrogate.name": "superspike", "seed": str(seed)}
+        | {"accuracy/test": repr(value)}
+        for part, values in parts.items()
+        for seed, value in reversed(list(enumerate(values)))  # as it stands in the file is not how it is paired
+    ]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "surrogate_shapes.csv").write_text(as_csv([*lines[:5], *lines[:4:-1]]))
+    page = results_page([read_rows(quick=False, roots={})["surrogate_shapes"]], tmp_path)
+    (claim,) = [line for line in page.splitlines() if line.startswith("- superspike with beta 10 less")]
+    assert "superspike with beta 100: +10.2 points of test accuracy over 5 pairs" in claim
+    assert "**superspike with beta 10 is better**" in claim
+
+
 def test_what_is_not_on_record_is_said_to_be_unmeasured(tmp_path):
     page = results_page([read_rows(quick=False, roots={})["heterogeneity"]], tmp_path)
     assert page.count("| not measured here |") == 3

@@ -70,6 +70,8 @@ def test_tensorboard_shows_what_the_table_says(done):
         assert [s.value for s in events.Scalars(tag)] == pytest.approx([row[tag] for row in rows], rel=1e-6)
     tags = events.Tags()
     assert {"raster/input", "raster/hidden1", "surrogate", "confusion"} <= set(tags["images"])
+    assert [image.step for image in events.Images("raster/input")] == [1]
+    assert len(events.Images("raster/hidden1")) > 1
     assert {"weights/hidden1", "tau_mem_ms/hidden1"} <= set(tags["histograms"])
     assert {"config", "environment"} <= set(tags["tensors"])
 

@@ -64,9 +64,6 @@ def rules_of(layer):  # type: ignore[no-untyped-def]
     return Rules(layer.one, layer.to_zero, layer.by_one, layer.through)
 
 
-SAME_SET = 512  # numbers
-
-
 def padded(count: int) -> int:
     """Places in a row for `count` numbers.
 
