@@ -84,8 +84,10 @@ def learning_curves(groups: Groups) -> Figure | None:
             panel.plot(epochs, mean, LINES[k % len(LINES)], color=COLOURS[k], label=groups.label(member), linewidth=1.2)
             panel.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[k], alpha=0.15, linewidth=0)
     for panel, name in ((axes[0], f"{part} loss [nat]"), (axes[1], f"{part} accuracy [%]")):
-        panel.set(xlabel="epoch", ylabel=name, ylim=(0, None))
+        panel.set(xlabel="epoch", ylabel=name)
         panel.xaxis.set_major_locator(whole_numbers())
+    top = axes[0].dataLim.y1  # infinite where no loss is a number
+    axes[0].set_ylim(0, 1.1 * top if 0 < top < np.inf else None)  # room above a loss that hardly changes, too
     axes[1].set_ylim(0, 100)
     left_out = len(groups.groups) - len(shown_groups)
     title = f"the first {len(shown_groups)} of {len(groups.groups)} settings" if left_out else None
