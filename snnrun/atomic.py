@@ -68,7 +68,7 @@ def append_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_whole(descriptor: int, data: bytes) -> None:
+def write_whole(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of `data` at the end of an open file, or raise OSError and cut the file back to its former size."""
     size = os.fstat(descriptor).st_size
     view = memoryview(data)

@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules, all torch's own."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,21 @@ from torch.optim import lr_scheduler
 
 from snnrun.config.schema import AdamConfig, OptimizerConfig, SgdConfig
 
-ADAMS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "adamw": torch.optim.AdamW}
+
+def _plain(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """`kind` without its ties to torch's compiler, which the first call imports: 140 MB and seconds a run."""
+    tied = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    own = {name: inspect.unwrap(getattr(kind, name)) for name in tied}
+    own["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), own)
+
+
+OPTIMIZERS = {
+    "adam": _plain(torch.optim.Adam),
+    "adamax": _plain(torch.optim.Adamax),
+    "adamw": _plain(torch.optim.AdamW),
+    "sgd": _plain(torch.optim.SGD),
+}
 
 
 def build_optimizer(
@@ -25,11 +40,14 @@ def build_optimizer(
         groups.append({"params": constants, "weight_decay": 0.0})
     if learned := [p for p in delays if p.requires_grad]:
         groups.append({"params": learned, "weight_decay": 0.0, "lr": config.delay_lr})
+    kind: Any = OPTIMIZERS[config.name]
     if isinstance(config, SgdConfig):
-        return torch.optim.SGD(groups, config.lr, config.momentum, weight_decay=config.weight_decay)
-    assert isinstance(config, AdamConfig)
-    adam: type[torch.optim.Adam | torch.optim.Adamax | torch.optim.AdamW] = ADAMS[config.name]
-    return adam(groups, config.lr, config.betas, weight_decay=config.weight_decay)
+        own: dict[str, Any] = {"momentum": config.momentum}
+    else:
+        assert isinstance(config, AdamConfig)
+        own = {"betas": config.betas}
+    made: torch.optim.Optimizer = kind(groups, lr=config.lr, weight_decay=config.weight_decay, **own)
+    return made
 
 
 class Schedule:

@@ -71,8 +71,12 @@ def batches(
     for first in range(0, len(order), size):
         chosen = order[first : first + size]
         if isinstance(events, DeviceEvents):
-            yield events.batch(torch.from_numpy(chosen), bins)
-        elif changes is None or augment is None:
-            yield batch(events, chosen, **asdict(bins))
+            made = events.batch(torch.from_numpy(chosen), bins)
         else:
-            yield batch(changes.apply(events, chosen, augment), np.arange(len(chosen)), **asdict(bins))
+            if changes is None or augment is None:
+                made = batch(events, chosen, **asdict(bins))
+            else:
+                made = batch(changes.apply(events, chosen, augment), np.arange(len(chosen)), **asdict(bins))
+            events.let_go()
+        yield made
+        del made  # or it would lie in memory beside the next one

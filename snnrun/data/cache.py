@@ -43,14 +43,24 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
+def scratch() -> Path:
+    """Where files without a name may lie while something is parsed; it need not be there."""
+    return folder() / "spikes"
+
+
 def cached(key: str, parse: Callable[[], SpikeFile]) -> SpikeFile:
-    """What `parse` returns, from the cache where `key` is there unharmed; a fresh result is kept."""
+    """What `parse` returns, from the cache where `key` is there unharmed; a fresh result is kept.
+
+    The events lie in the file of the cache, if one can be written, and not in the memory of this process alone.
+    """
     path = folder() / "spikes" / f"{key}-v{VERSION}.bin"
     with contextlib.suppress(OSError, DamagedError), open(path, "rb") as file:
         return restore(file)
     spikes = parse()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DamagedError):
         _write(path, spikes)
+        with open(path, "rb") as file:
+            return restore(file)
     return spikes
 
 

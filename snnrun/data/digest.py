@@ -17,7 +17,8 @@ def digest(events: EventSet) -> str:
     found.update(repr((len(events), events.channels, events.classes)).encode())
     for numbers in (events.labels, events.counts, events.speakers):
         found.update(b"" if numbers is None else numbers.tobytes())
-    for index in range(len(events)):
-        for values in events.sample(index):
-            found.update(values.tobytes())
+    for part in events.pieces():
+        for index in range(len(part)):
+            for values in part.sample(index):
+                found.update(values.data)
     return found.hexdigest()

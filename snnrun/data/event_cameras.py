@@ -14,10 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snnrun.data.cache import cached, files_key
+from snnrun.data.cache import cached, files_key, scratch
 from snnrun.data.dataset import Parts
 from snnrun.data.events import EventSet, unit_type
 from snnrun.data.locate import find_folder
+from snnrun.data.mapped import Growing
 from snnrun.data.sources import SOURCES
 from snnrun.data.spike_file import SpikeFile
 from snnrun.errors import UserError
@@ -94,16 +95,17 @@ def _parse(
     files: list[tuple[Path, int, int]], read: Reader, side: int, options: CameraOptions, speakers: bool
 ) -> SpikeFile:
     kind = unit_type(channels(side, options.downsample, options.polarity))
-    times, units, counts = [], [], []
+    times, units = Growing(np.int32, scratch()), Growing(kind, scratch())
+    counts = []
     for path, _, _ in files:
         x, y, polarity, time = _checked(read(path), side, path).T
         unit, kept = to_units(x, y, polarity, side, options.downsample, options.polarity)
-        times.append(time[kept].astype(np.int32))
-        units.append(unit[kept].astype(kind))
-        counts.append(len(times[-1]))
+        times.add(time[kept].astype(np.int32))
+        units.add(unit[kept].astype(kind))
+        counts.append(int(np.count_nonzero(kept)))
     return SpikeFile(
-        unit=np.concatenate(units),
-        time=np.concatenate(times),
+        unit=units.array(),
+        time=times.array(),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         labels=np.array([label for _, label, _ in files]),
         speakers=np.array([who for _, _, who in files]) if speakers else None,

@@ -1,14 +1,17 @@
 """The one form of a data set in memory: integer events, grouped by sample."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from snnrun.data.mapped import let_go
 from snnrun.errors import UserError
 
+_PIECE = 1 << 21  # events
 MICROSECONDS = 1000.0  # in a millisecond
 Units = NDArray[np.unsignedinteger]
 
@@ -20,7 +23,8 @@ class EventSet:
     After `Augmentation` they are in no order, which batches do not need.
 
     A part of a set (`select`) shares the arrays of events with the whole, so that a split costs no memory. An event
-    takes 6 bytes (8 where there are more than 65,536 channels).
+    takes 6 bytes (8 where there are more than 65,536 channels). Those that come from the cache lie in its files, and
+    what reads many of them lets them go (`let_go`, `pieces`), so that a process holds few at a time.
 
     Attributes:
         unit: (events,) uint16 or uint32, the channel, 0 <= unit < channels.
@@ -90,6 +94,18 @@ class EventSet:
             speakers=None if self.speakers is None else self.speakers[indices],
         )
 
+    def pieces(self) -> Iterator["EventSet"]:
+        """The samples in order, some at a time; what was read of their events is let go after each."""
+        number = np.cumsum(self.counts) // _PIECE
+        bounds = [0, *(np.flatnonzero(np.diff(number)) + 1), len(self)]
+        for first, last in itertools.pairwise(bounds):
+            yield self.select(np.arange(first, last))
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Take the events out of this process where they lie in a file; using them brings them back."""
+        let_go(self.time, self.unit)
+
     def sample(self, index: int) -> tuple[NDArray[np.int32], Units]:
         """Times [us] and units of one sample."""
         events = slice(self.start[index], self.stop[index])
@@ -97,7 +113,8 @@ class EventSet:
 
     def outside(self, duration: float) -> int:
         """Number of events before 0 or at or past `duration` [ms], which no batch will hold."""
-        return int(_count_outside(self.time, self.start, self.stop, round(duration * MICROSECONDS, 6)))
+        end = round(duration * MICROSECONDS, 6)
+        return sum(int(_count_outside(part.time, part.start, part.stop, end)) for part in self.pieces())
 
     def check(self, where: str) -> None:
         """Raise UserError, in which `where` names the source, unless every promise of the class holds."""
@@ -124,14 +141,18 @@ class EventSet:
         inside = (self.start >= 0) & (self.start <= self.stop) & (self.stop <= total)
         if len(self.time) != total or not inside.all():
             raise UserError(f"{where}: {total} units do not fit {len(self.time)} times and the samples' bounds")
-        if total and int(self.unit.max()) >= self.channels:
+        first, unsorted, unit = 0, -1, 0
+        for part in self.pieces():
+            found, largest = _survey(part.time, part.unit, part.start, part.stop)
+            unsorted = first + found if unsorted < 0 <= found else unsorted
+            first, unit = first + len(part), max(unit, largest)
+        if unit >= self.channels:
             raise UserError(
-                f"{where}: unit {self.unit.max()} is out of range; "
+                f"{where}: unit {unit} is out of range; "
                 f"there are {self.channels} channels, so units are 0 to {self.channels - 1}"
             )
-        sample = _first_unsorted(self.time, self.start, self.stop)
-        if sample >= 0:
-            raise UserError(f"{where}: the times of sample {sample} are not sorted; they must not decrease")
+        if unsorted >= 0:
+            raise UserError(f"{where}: the times of sample {unsorted} are not sorted; they must not decrease")
 
 
 def unit_type(channels: int) -> type[np.unsignedinteger]:
@@ -140,12 +161,17 @@ def unit_type(channels: int) -> type[np.unsignedinteger]:
 
 
 @njit(cache=True, nogil=True)
-def _first_unsorted(time: NDArray[np.int32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> int:
+def _survey(time: NDArray[np.int32], unit: Units, start: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[int, int]:
+    """The first sample whose times are not sorted, or -1, and the largest unit."""
+    unsorted, largest = -1, 0
     for sample in range(len(start)):
-        for event in range(start[sample] + 1, stop[sample]):
-            if time[event] < time[event - 1]:
-                return sample
-    return -1
+        falls = 0
+        for event in range(start[sample], stop[sample]):
+            largest = max(largest, int(unit[event]))
+            falls += int(event > start[sample] and time[event] < time[event - 1])
+        if falls and unsorted < 0:
+            unsorted = sample
+    return unsorted, largest
 
 
 @njit(cache=True, nogil=True)

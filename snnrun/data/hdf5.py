@@ -9,14 +9,15 @@ An attribute `channels` of the file declares the number of channels.
 """
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from snnrun.data.cache import scratch
 from snnrun.data.events import unit_type
 from snnrun.data.locate import check_file
+from snnrun.data.mapped import Growing
 from snnrun.data.spike_file import SpikeFile
 from snnrun.data.unpack import unpacked
 from snnrun.errors import UserError
@@ -113,8 +114,7 @@ def _events(
     times: h5py.Dataset, units: h5py.Dataset, where: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.unsignedinteger]]:
     offsets = np.zeros(len(times) + 1, np.int64)
-    time: NDArray[np.int32] = np.empty(0, np.int32)
-    unit: NDArray[np.unsignedinteger] = np.empty(0, np.uint16)
+    time, unit = Growing(np.int32, scratch()), Growing(np.uint16, scratch())
     for first in range(0, len(times), _SAMPLES_AT_ONCE):
         last = min(first + _SAMPLES_AT_ONCE, len(times))
         chunk_times, chunk_units = times[first:last], units[first:last]
@@ -125,9 +125,9 @@ def _events(
             sizes = f"{lengths[bad]} times but {len(chunk_units[bad])} units"
             raise UserError(f"{where}: sample {first + bad} has {sizes}; expected as many of each")
         offsets[first + 1 : last + 1] = offsets[first] + np.cumsum(lengths)
-        time = _extended(time, _microseconds(np.concatenate(chunk_times), lengths, first, where))
-        unit = _extended(unit, _checked_units(np.concatenate(chunk_units), where))
-    return offsets, time, unit
+        time.add(_microseconds(np.concatenate(chunk_times), lengths, first, where))
+        unit.add(_checked_units(np.concatenate(chunk_units), where))
+    return offsets, time.array(), unit.array()
 
 
 def _microseconds(
@@ -156,13 +156,3 @@ def _checked_units(units: NDArray[np.integer], where: str) -> NDArray[np.unsigne
         bad = int(units.min()) if int(units.min()) < 0 else int(units.max())
         raise UserError(f"{where}: unit {bad} is out of range; expected 0 to channels - 1")
     return units.astype(unit_type(int(units.max(initial=0)) + 1), copy=False)
-
-
-def _extended(array: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
-    """`array` with `more` after it, grown in place so that memory never holds the whole set twice."""
-    if more.dtype.itemsize > array.dtype.itemsize:
-        array = array.astype(more.dtype)
-    size = len(array)
-    array.resize(size + len(more), refcheck=False)
-    array[size:] = more
-    return array

@@ -1,6 +1,7 @@
 """What a file of spike trains holds once it is parsed, and its fast binary form for the cache."""
 
 import json
+import os
 import zlib
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -9,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnrun.data.events import EventSet, Units
+from snnrun.data.mapped import largest, mapped, pieces
 
-VERSION = 1  # of the binary form and of everything that parses into it; a new one makes old cached files unused
-_ARRAYS = ("unit", "time", "offsets", "labels", "speakers")
+VERSION = 2  # of the binary form and of everything that parses into it; a new one makes old cached files unused
+_ARRAYS = ("offsets", "labels", "speakers", "time", "unit")  # wide numbers first, so that each lies where it should
+_EVENTS = ("time", "unit")
+_ALIGNED = 64  # bytes
 
 
 class DamagedError(Exception):
@@ -45,7 +49,7 @@ class SpikeFile:
     @property
     def channels_seen(self) -> int:
         """The declared number of channels, or as many as the largest unit needs."""
-        return self.channels or int(self.unit.max(initial=0)) + 1
+        return self.channels or largest(self.unit) + 1
 
     @property
     def classes_seen(self) -> tuple[str, ...]:
@@ -68,27 +72,32 @@ class SpikeFile:
 
 
 def save(spikes: SpikeFile, file: BinaryIO) -> None:
-    """Write the binary form: a line of magic and checksum, a line of JSON, the arrays one after another."""
+    """Write the binary form: a line of magic and checksum, a line of JSON, the arrays one after another.
+
+    Spaces fill the second line, so that the arrays can be mapped.
+    """
     arrays = {name: value for name in _ARRAYS if (value := getattr(spikes, name)) is not None}
     header = {
-        "arrays": [[name, value.dtype.str, len(value), zlib.crc32(value.data)] for name, value in arrays.items()],
+        "arrays": [[name, value.dtype.str, len(value), _checksum(value)] for name, value in arrays.items()],
         "channels": spikes.channels,
         "classes": spikes.classes,
         "speaker_names": spikes.speaker_names,
     }
-    text = json.dumps(header).encode() + b"\n"
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(_first_line(text)) + len(text) + 1) % _ALIGNED) + b"\n"
     file.write(_first_line(text) + text)
     for value in arrays.values():
-        file.write(np.ascontiguousarray(value).data)
+        for piece in pieces(value):
+            file.write(np.ascontiguousarray(piece).data)
 
 
 def restore(file: BinaryIO) -> SpikeFile:
-    """Read what `save` wrote; raises DamagedError where a byte of it changed."""
+    """Read what `save` wrote, the events as arrays in the file; raises DamagedError where a byte of it changed."""
     first, text = file.readline(), file.readline()
     if first != _first_line(text):
         raise DamagedError("not a file of cached spikes")
     header = json.loads(text)
-    arrays: dict[str, Any] = {name: _array(file, *form) for name, *form in header["arrays"]}
+    arrays: dict[str, Any] = {name: _array(file, name, *form) for name, *form in header["arrays"]}
     names: dict[str, Any] = {key: header[key] and tuple(header[key]) for key in ("classes", "speaker_names")}
     return SpikeFile(**arrays, channels=header["channels"], **names)
 
@@ -97,8 +106,18 @@ def _first_line(text: bytes) -> bytes:
     return b"snnrun spikes %08x\n" % zlib.crc32(text)
 
 
-def _array(file: BinaryIO, dtype: str, size: int, crc: int) -> NDArray[Any]:
-    array: NDArray[Any] = np.fromfile(file, np.dtype(dtype), size)
-    if len(array) != size or zlib.crc32(array.data) != crc:
-        raise DamagedError("an array is cut short or changed")
+def _checksum(array: NDArray[Any]) -> int:
+    crc = 0
+    for piece in pieces(array):
+        crc = zlib.crc32(piece.data, crc)
+    return crc
+
+
+def _array(file: BinaryIO, name: str, dtype: str, size: int, crc: int) -> NDArray[Any]:
+    kind = np.dtype(dtype)
+    if os.fstat(file.fileno()).st_size < file.tell() + size * kind.itemsize:
+        raise DamagedError("an array is cut short")
+    array = mapped(file, kind, size) if name in _EVENTS else np.fromfile(file, kind, size)
+    if _checksum(array) != crc:
+        raise DamagedError("an array is changed")
     return array
