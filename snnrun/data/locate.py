@@ -8,6 +8,7 @@ from snnrun.data.cache import folder
 from snnrun.data.downloads import DOWNLOADS, Download
 from snnrun.errors import UserError
 
+TONIC = {"nmnist": "NMNIST", "dvs_gesture": "DVSGesture"}  # folders of the package `tonic` in its `save_to`
 PACKINGS = ("", ".gz", ".xz", ".zip")
 
 
@@ -32,9 +33,11 @@ def packed(path: Path) -> Path | None:
 
 
 def find_folder(name: str, root: str | None, inner: str) -> Path:
-    """A folder of data set `name`, which an archive unpacks into; raises UserError as `find`."""
+    """A folder of data set `name`, which an archive unpacks into, `tonic` too; raises UserError as `find`."""
     where = root_of(name, root)
     path = where if where.name == inner else where / inner
+    if name in TONIC and not path.exists() and (where / TONIC[name] / inner).is_dir():
+        path = where / TONIC[name] / inner
     if not path.is_dir():
         raise UserError(_missing(name, where, path, lambda download: download.folder == inner))
     check_folder(path)

@@ -7,6 +7,7 @@ import contextlib
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -92,15 +93,16 @@ class Growing:
         return mapped(self._file, self._held.dtype, size)
 
     def _widen(self, dtype: np.dtype[Any]) -> None:
-        wide = Growing(dtype, self._folder)
-        for piece in pieces(self.array()):
-            wide.add(piece.astype(dtype))
-        self.__dict__ = wide.__dict__
+        narrow = self.array()
+        self._held, self._file = np.empty(0, dtype), None
+        for piece in pieces(narrow):
+            self.add(piece.astype(dtype))
 
     def _move_to_file(self) -> None:
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            weakref.finalize(self, self._file.close)  # what was mapped of it stays
             if self._written(self._held):
                 self._held = np.empty(0, self._held.dtype)
         self._full = self._file is None

@@ -119,6 +119,29 @@ def test_folders_that_are_missing_or_empty(nmnist, tmp_path):
         load(nmnist(root=str(tmp_path / "nowhere")), 0)
 
 
+@pytest.mark.parametrize("name", ["nmnist", "dvs_gesture"])
+def test_the_folder_that_tonic_fills(request, tmp_path, name):
+    make = request.getfixturevalue({"nmnist": "nmnist", "dvs_gesture": "gestures"}[name])
+    expected = load(make(), 0)
+    folder = tmp_path / {"nmnist": "NMNIST", "dvs_gesture": "DVSGesture"}[name]
+    folder.mkdir()
+    for part in (path for path in list(tmp_path.iterdir()) if path != folder):
+        part.rename(folder / part.name)
+    found = load(make(), 0)
+    assert found.train.time.tolist() == expected.train.time.tolist()
+    assert len(found.test) == len(expected.test)
+
+
+def test_real_recordings_are_read_as_tonic_reads_them(real_data):
+    pytest.importorskip("tonic")
+    from tonic.datasets import NMNIST
+    from tonic.io import read_mnist_file
+
+    for path in sorted((real_data / "N-MNIST" / "Test").glob("*/*.bin")):
+        events = read_mnist_file(str(path), dtype=NMNIST.dtype)
+        assert np.array_equal(read_bin(path), np.stack([events[key] for key in ("x", "y", "p", "t")], axis=1))
+
+
 def test_real_recordings(real_data, nmnist):
     data = load(nmnist(root=str(real_data / "N-MNIST"), downsample=2), 0)
     assert len(data.train) == 1000
