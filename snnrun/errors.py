@@ -22,6 +22,10 @@ class RunError(SnnrunError):
     """A failure while running: a loss that is not finite, a full disk. Exit code 1."""
 
 
+class ClusterError(RunError):
+    """Where the jobs of a sweep run has gone away: no more of them can run now, and those that are done stay."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal told the command to stop; `exit_code` is 128 and the signal's number, as a shell counts."""
 

@@ -17,9 +17,9 @@ from snnrun.config.compose import to_container
 from snnrun.config.plan import Plan, plan, plan_job
 from snnrun.config.sweeps import OptunaConfig
 from snnrun.config.tree import read_tree
-from snnrun.errors import Interrupted, RunError, UserError
+from snnrun.errors import ClusterError, Interrupted, RunError, UserError
 from snnrun.sweeps import summary
-from snnrun.sweeps.job import Job
+from snnrun.sweeps.job import FINISHED, Job
 from snnrun.sweeps.launchers import launch, require
 from snnrun.sweeps.record import Grid, Record, only_one
 from snnrun.sweeps.sharing import Machine
@@ -88,6 +88,7 @@ def _run(checked: Plan, folder: Path, config_dir: Path | None) -> int:
     source = _listed(checked, folder) if checked.space is None else _searched(checked, folder, config_dir)
     machine = Machine.here(config.device for config in checked.configs)
     errors: dict[str, str | None] = {}
+    lost: ClusterError | None = None
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         with closing(launch(source.jobs(), checked.sweep.launcher, machine, folder)) as outcomes:
@@ -96,12 +97,17 @@ def _run(checked: Plan, folder: Path, config_dir: Path | None) -> int:
                 errors[outcome.job.name] = outcome.error
                 row = summary.read_row(outcome.job, outcome.error)
                 print(f"{len(errors)} of {source.left}: {row.name}: {summary.line(row)}", flush=True)
+    except ClusterError as error:
+        lost = error
     finally:
         signal.signal(signal.SIGTERM, before)
         rows = [summary.read_row(job, errors.get(job.name)) for job in source.all()]
         if rows:
             print(f"\n{summary.as_text(rows)}\n", flush=True)
             _write(folder, rows)
+    if lost is not None:
+        done = sum(row.status in FINISHED for row in rows)
+        raise ClusterError(f"{lost}; {done} of {len(rows)} jobs are done, and stay")
     return _failures(rows)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnrun.commands.line import HELP, Flag, Line, shown_path, split
-from snnrun.errors import UserError
+from snnrun.errors import ClusterError, UserError
 
 if TYPE_CHECKING:
     from snnrun.config.sweeps import SweepConfig
@@ -83,12 +83,14 @@ def _train(line: Line) -> int:
 
 @contextmanager
 def _ending_with(folder: Path, key: str) -> Iterator[None]:
-    """Whatever happens, the last line is the folder; an interrupt tells with which `key` to go on."""
+    """Whatever happens, the last line is the folder; what stops it in between tells with which `key` to go on."""
     try:
         yield
     except KeyboardInterrupt:
         print(how_to_resume(folder, key), file=sys.stderr)
         raise
+    except ClusterError as lost:
+        raise ClusterError(f"{lost}; {how_to_resume(folder, key)}") from None
     finally:
         if folder.exists():
             sys.stderr.flush()

@@ -43,6 +43,7 @@ class Cluster:
         self._executor, self._places, self._slurm = executor, places, slurm
         self._lock = threading.Lock()
         self._running: dict[int, Any] = {}
+        self.lost: str | None = None
         self._closed = False
 
     def run(self, job: Job, slot: int) -> Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from snnrun.config.sweeps import LauncherConfig, SweepConfig
-from snnrun.errors import UserError
+from snnrun.errors import ClusterError, UserError
 from snnrun.sweeps.job import Job, Outcome, execute
 from snnrun.sweeps.sharing import Machine
 
@@ -25,9 +25,10 @@ Outcomes = Generator[Outcome, None, None]
 
 
 class Pool(Protocol):
-    """Somewhere that can run `slots` jobs at a time."""
+    """Somewhere that can run `slots` jobs at a time; `lost` is None, or says why it cannot run any more of them."""
 
     slots: int
+    lost: str | None
 
     def run(self, job: Job, slot: int) -> Outcome:
         """Run a job to its end in a slot that is free; called from a thread for each slot."""
@@ -57,7 +58,8 @@ def launch(jobs: Iterable[Job], config: LauncherConfig, machine: Machine, folder
     """Run the jobs and yield how each ended, in the order in which they end.
 
     A job is taken from `jobs` when there is room for it, after the outcomes before it have been looked at. `folder` is
-    that of the sweep. Close the iterator if it is left early, which stops the jobs.
+    that of the sweep. Close the iterator if it is left early, which stops the jobs. Raises RunError where there is
+    nowhere for them to run, ClusterError where that goes away, after the outcomes of the jobs that ran there.
     """
     if config.name not in POOLS:
         for job in jobs:
@@ -76,11 +78,13 @@ def _concurrently(jobs: Iterator[Job], pool: Pool, threads: ThreadPoolExecutor) 
     free = list(range(pool.slots))
     running: dict[Future[Outcome], int] = {}
     while True:
-        while free and (job := next(jobs, None)) is not None:
+        while free and pool.lost is None and (job := next(jobs, None)) is not None:
             slot = free.pop(0)
             running[threads.submit(pool.run, job, slot)] = slot
         if not running:
-            return
+            break
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             free.append(running.pop(future))
             yield future.result()
+    if pool.lost is not None:
+        raise ClusterError(pool.lost)

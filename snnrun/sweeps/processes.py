@@ -20,6 +20,7 @@ class Processes:
         self.slots = machine.jobs(config.jobs)
         self._places = machine.places(self.slots, config.threads)
         self._executors: dict[int, ProcessPoolExecutor] = {}
+        self.lost: str | None = None
         self._closed = False
 
     def run(self, job: Job, slot: int) -> Outcome:
