@@ -1,9 +1,7 @@
-"""A real small disk that fills up, and a tiny run that is left alone or stopped."""
+"""A small disk, and a tiny run that is left alone or stopped."""
 
 import itertools
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +10,11 @@ import pytest
 from snnrun import train
 from snnrun.config.compose import compose
 from snnrun.epoch import Tally, train_epoch
-
-DISK_BYTES = 256 * 1024
-
-
-class Disk:
-    """A small file system that can be filled up, made larger and made read-only."""
-
-    def __init__(self, folder: Path) -> None:
-        """Mount one of `DISK_BYTES` on `folder`."""
-        if os.name != "posix" or os.geteuid() != 0:
-            pytest.skip("only root can mount a small file system")
-        self.folder = folder
-        folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "snnrun-test", str(folder)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("mounting is not allowed here")
-
-    def remount(self, options: str) -> None:
-        """Change it: "size=1m", "ro", "rw"."""
-        subprocess.run(["mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+from tests.disk import Disk, disk  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A file system of 256 KiB."""
-    made = Disk(tmp_path / "disk")
-    yield made
-    subprocess.run(["umount", str(made.folder)], check=True)
-
-
-@pytest.fixture
-def small_disk(disk: Disk) -> Path:
+def small_disk(disk: Disk) -> Path:  # noqa: F811
     """The folder of a file system of 256 KiB."""
     return disk.folder
 

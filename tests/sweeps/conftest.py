@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from snnrun.cli import main
+from tests.disk import disk  # noqa: F401 - a fixture
 
 TINY = ("dataset=tiny", "network=tiny", "training.epochs=1", "engine=reference", "device=cpu")
 OPTIONS = {
@@ -57,12 +58,13 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Starts the installed `snnrun train` with the task and more words, in `tmp_path`."""
+    """Starts the installed `snnrun train` with the task and more words, or to go on with a sweep, in `tmp_path`."""
     write_options(tmp_path / "conf")
 
     def start(*words: str, **environment: str) -> "subprocess.Popen[str]":
+        begin = () if any(word.startswith("sweep.resume=") for word in words) else ("-m", "-cd", "conf", *TINY)
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "snnrun"), "train", "-m", "-cd", "conf", *TINY, *words],
+            [str(Path(sys.executable).parent / "snnrun"), "train", *begin, *words],
             cwd=tmp_path,
             env=os.environ | environment,
             stdout=subprocess.PIPE,

@@ -28,14 +28,6 @@ def test_two_jobs_at_a_time(sweep, launcher):
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_of_two_workers(sweep):
-    pytest.importorskip("ray")
-    code, folder = sweep("launcher=ray", "launcher.jobs=2", "seed=1,2,3")
-    assert code == 0
-    assert [result["status"] for result in results(folder).values()] == ["done"] * 3
-
-
-@pytest.mark.slow
 def test_a_job_that_is_killed_takes_no_other_with_it(command, tmp_path):
     words = ("launcher=joblib", "launcher.jobs=2", "seed=1,2,3", "training.epochs=100000", "name=killed")
     process = command(*words)
