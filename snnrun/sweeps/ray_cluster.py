@@ -40,6 +40,7 @@ class RayCluster:
         try:
             self._await_cluster()
         except BaseException:
+            end_session(self._leader)  # it may wait for a cluster for minutes
             self.close()
             raise
 
