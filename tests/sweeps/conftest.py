@@ -80,9 +80,9 @@ def results(folder: Path) -> dict[str, Any]:
     return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/results.json")}
 
 
-def wait_for(condition: Callable[[], bool], minutes: int = 2) -> None:
-    """Wait, but not forever."""
-    for _ in range(600 * minutes):
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait up to five minutes."""
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.1)

@@ -98,7 +98,7 @@ def test_a_cluster_that_goes_away_is_told_in_a_line_and_the_sweep_goes_on(start,
 
 def test_a_worker_that_is_killed_takes_no_other_job_with_it(start, tmp_path):
     process = start(*WORDS, "training.epochs=200", "seed=1,2,3")
-    wait_for(lambda: len(list(tmp_path.glob("outputs/sweeps/lost/*/*/checkpoints/last.pt"))) >= 2, minutes=5)
+    wait_for(lambda: len(list(tmp_path.glob("outputs/sweeps/lost/*/*/checkpoints/last.pt"))) >= 2)
     os.kill(members(session(process), WORKER)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_takes_no_other_job_with_it(start, tmp_path):
 def stopped_in_the_last_two_jobs(process: "subprocess.Popen[str]", sweeps: Path) -> tuple[int | None, Path]:
     """Let a sweep get as far as its last two jobs, and let the processes of these stand still."""
     running = lambda: list(sweeps.glob("*/*epochs=200/checkpoints/last.pt"))  # noqa: E731
-    wait_for(lambda: len(running()) == 2, minutes=5)
+    wait_for(lambda: len(running()) == 2)
     leader = session(process)
     for worker in members(leader, WORKER):
         os.kill(worker, signal.SIGSTOP)
