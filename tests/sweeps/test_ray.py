@@ -92,7 +92,8 @@ def test_a_cluster_that_goes_away_is_told_in_a_line_and_the_sweep_goes_on(start,
     assert [result["status"] for result in results(folder).values()] == ["done"] * 4
     assert {path: path.stat().st_mtime_ns for path in done} == done
     for path in folder.glob("*epochs=200/metrics.csv"):
-        assert [row["epoch"] for row in csv.DictReader(path.open())] == [str(epoch) for epoch in range(1, 201)]
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, 201)]
     assert not (folder / "earlier").exists()
 
 
