@@ -6,10 +6,13 @@ a step with a spike, else 0. Everything is differentiable; through spikes the gr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from snnrun.memory import zeros
 from snnrun.registry import Registry
 
 # (trace (batch, steps, outputs), time constant of the readout in steps) -> (batch, outputs)
@@ -19,10 +22,34 @@ READOUTS: Registry[Reduction] = Registry("readout")
 SPIKING = ("spike_count", "first_spike")
 
 
+class _Largest(torch.autograd.Function):
+    """The largest over dimension 1 of (batch, steps, outputs), with a gradient whose zeros take no memory.
+
+    That of `Tensor.max` is as large as the trace, and one step of each output in it is not 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, trace: Tensor) -> Tensor:
+        largest, step = trace.max(1, keepdim=True)
+        ctx.shape = trace.shape
+        ctx.save_for_backward(step)
+        return largest.squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (step,) = ctx.saved_tensors
+        if grad.device.type == "cpu":
+            empty = torch.from_numpy(zeros(tuple(ctx.shape), np.dtype(str(grad.dtype).removeprefix("torch."))))
+        else:
+            empty = grad.new_zeros(ctx.shape)
+        return empty.scatter_(1, step, grad.unsqueeze(1))
+
+
 @READOUTS.register("max")
 def maximum(trace: Tensor, tau: float) -> Tensor:
     """Largest potential over time (Cramer et al. 2020, IEEE TNNLS, "max over time")."""
-    return trace.max(1).values
+    largest: Tensor = _Largest.apply(trace)  # type: ignore[no-untyped-call]
+    return largest
 
 
 @READOUTS.register("mean")

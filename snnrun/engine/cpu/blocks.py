@@ -1,7 +1,7 @@
 """How a batch is cut up for the threads: by the shapes alone, so that results do not depend on threads."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -64,9 +64,12 @@ def _start_thread() -> None:
     torch.set_flush_denormal(True)
 
 
-def run_all(work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    """Results of `work` for every task, on as many threads as torch uses; the loops must release Python's lock."""
+def run_all(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    """Results of `work` for every task in turn, on as many threads as torch uses.
+
+    All tasks begin at once; `work` must release Python's lock. A result is held until it is taken.
+    """
     threads = torch.get_num_threads()
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, "snnrun-engine", initializer=_start_thread)
-    return list(_pools[threads].map(work, tasks))
+    return _pools[threads].map(work, tasks)

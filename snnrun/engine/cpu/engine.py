@@ -14,7 +14,7 @@ from snnrun.engine.checks import Takes, check_inputs, check_stack
 from snnrun.engine.cpu.derivatives import curve_of
 from snnrun.engine.cpu.layout import Array, layout_of, tensors_of
 from snnrun.engine.cpu.neurons import EQUATIONS
-from snnrun.engine.cpu.scan import Inputs, Scan, to_tensor
+from snnrun.engine.cpu.scan import Inputs, Scan, blank, to_tensor
 from snnrun.engine.reference import current_of
 from snnrun.engine.types import Layer, Readout, ScanResult
 
@@ -124,13 +124,14 @@ class _Scan(torch.autograd.Function):
             _padded_states(state, scan, int(layer["width"]))
             for state, layer in zip(tensors[-call.layers :], table, strict=True)
         ]
-        output = np.empty((scan.batch, scan.steps, int(scan.layout.readout["outputs"])), scan.layout.real)
+        output = blank(scan.output_shape, scan.layout.real)
         counts = [np.zeros((scan.batch, int(layer["neurons"])), scan.layout.real) for layer in table]
         scan.forward(flat, initial, output, counts)
         results = tuple(torch.from_numpy(array) for array in (output, *counts))
         if scan.keep:
             ctx.call, ctx.flat = call, flat
-            ctx.save_for_backward(results[0], *tensors)
+            # Only the gradient of the decays needs the output, which is large.
+            ctx.save_for_backward(results[0] if scan.layout.readout["trained"] else None, *tensors)
             ctx.set_materialize_grads(False)
         return results
 
@@ -139,13 +140,15 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor | None, *grad_counts: Tensor | None) -> tuple[Tensor | None, ...]:
         scan, layers = ctx.call.scan, ctx.call.layers
         output, *tensors = ctx.saved_tensors
-        given = torch.zeros_like(output) if grad_output is None else grad_output.contiguous()
+        shape = scan.output_shape
+        given = np.zeros(shape, scan.layout.real) if grad_output is None else grad_output.contiguous().numpy()
+        kept = np.zeros((scan.batch, 0, 0), scan.layout.real) if output is None else output.numpy()
         current = tensors[0]
         shape = (scan.batch, 0, 0) if current is None or not current.requires_grad else current.shape
         grad_current = np.empty(shape, scan.layout.real)
         panels = scan.layout.pack_panels(ctx.flat)
         grads = scan.backward(
-            ctx.flat, panels, output.numpy(), given.numpy(), _joined_counts(scan, grad_counts), grad_current
+            ctx.flat, panels, kept, given, _joined_counts(scan, grad_counts), grad_current
         )
         _report_active(ctx.call, grads.active)
         parts = [None if place is None else to_tensor(place.part(grads.flat)) for place in scan.layout.places]

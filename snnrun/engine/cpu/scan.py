@@ -1,6 +1,5 @@
 """A scan and its backward pass over all blocks of a batch: from tensors to compiled loops and back."""
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,9 +18,9 @@ from snnrun.engine.cpu.layout import Array, Layout
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.readout import scan_readout
 from snnrun.engine.cpu.rows import row_loops
+from snnrun.memory import OWN_MAPPING, zeros
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
-OWN_MAPPING = 2**18  # bytes
 LISTED_SHARE = 8  # one of so many neuron-steps may be active for the active ones to be listed
 LATE_STEPS = 100  # of a chunk with delays, at least
 
@@ -39,16 +38,9 @@ def kernels(model: str, late: bool) -> tuple[Any, Any]:
 
 
 def blank(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Number]:
-    """Memory that the loops write before they read it.
-
-    Large arrays are mappings of their own, which go back to the system at once: in the heaps of the threads, what is
-    kept lies between what is not, and they grow by half.
-    """
-    count = int(np.prod(shape)) * kind.itemsize
-    if count < OWN_MAPPING or not hasattr(mmap, "MAP_ANONYMOUS"):
-        return np.empty(shape, kind)
-    memory = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(memory, kind).reshape(shape)
+    """Memory that the loops write before they read it."""
+    large = int(np.prod(shape)) * kind.itemsize >= OWN_MAPPING
+    return zeros(shape, kind) if large else np.empty(shape, kind)
 
 
 @dataclass(frozen=True)
@@ -127,6 +119,11 @@ class Scan:
         self.offsets = np.concatenate([np.zeros(0, np.int32), *(self._offsets(start) for start in self.layout.delays)])
         self.chunks = -(-self.steps // self.interval)
 
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(batch, steps, outputs) of the readout; 0 outputs without one."""
+        return self.batch, self.steps, int(self.layout.readout["outputs"])
+
     def _offsets(self, start: NDArray[np.int32]) -> NDArray[np.int32]:
         """Places of the first bins in rows of time, for delays (senders, width) in steps; flat."""
         rows = np.arange(start.shape[1], dtype=np.int32) * np.int32(self.pitch)
@@ -141,7 +138,8 @@ class Scan:
             output: (batch, steps, outputs) gets the readout; 0 outputs without one.
             counts: for each layer (batch, neurons), zeros; gets the number of spikes.
         """
-        run_all(lambda block: self._forward_block(block, flat, initial, output, counts), self.blocks)
+        for _ in run_all(lambda block: self._forward_block(block, flat, initial, output, counts), self.blocks):
+            pass
 
     def _forward_block(
         self, block: Block, flat: Array, initial: Sequence[Array], output: Array, counts: Sequence[Array]
@@ -226,23 +224,25 @@ class Scan:
             grad_counts: (batch, total width), or no columns.
             grad_current: (batch, steps, neurons) gets the gradient of the currents that enter, or has no steps.
         """
-        groups = groups_of(self.blocks, flat.nbytes)
+        layout, groups = self.layout, groups_of(self.blocks, flat.nbytes)
 
         def work(group: list[Block]) -> tuple[Array, list[Array], Indices]:
-            grads = np.zeros_like(flat)
-            active = np.zeros(len(self.layout.table), np.int64)
+            grads = zeros(len(flat), layout.real)
+            active = np.zeros(len(layout.table), np.int64)
             initial = [
                 self._backward_block(block, flat, panels, output, grad_output, grad_counts, grad_current, grads, active)
                 for block in group
             ]
             return grads, initial, active
 
+        # Added up as they come, always in the order of the groups, so that few copies are held at once.
         results = run_all(work, groups)
-        grads = results[0][0]
-        for other, _, _ in results[1:]:
+        grads, initial, active = next(results)
+        for other, states, count in results:
             np.add(grads, other, out=grads)
-        initial = [states for _, group, _ in results for states in group]
-        return Gradients(grads, self._by_layer(initial), sum(active for _, _, active in results))
+            initial += states
+            active += count
+        return Gradients(grads, self._by_layer(initial), active)
 
     def _backward_block(
         self, block: Block, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array,
