@@ -42,6 +42,16 @@ def test_the_first_spike_and_its_gradient_count_steps(train: list[bool], tau: fl
         assert spikes.grad[0, t, 0].item() == pytest.approx(-difference / tau)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", [3, 5000])  # the second gradient is a mapping of its own
+def test_the_gradient_of_the_maximum_is_at_its_step(kind, steps):
+    trace = torch.randn(4, steps, 7, dtype=kind, requires_grad=True)
+    given = torch.randn(4, 7, dtype=kind)
+    found, expected = (torch.autograd.grad(y, trace, given)[0] for y in (READOUTS["max"](trace, 1.0), trace.amax(1)))
+    assert torch.equal(found, expected)
+    assert torch.equal(READOUTS["max"](trace, 1.0), trace.amax(1))
+
+
 def test_a_class_is_the_mean_of_its_population() -> None:
     assert Scores("last", 1.0, 2)(torch.tensor([[[1.0, 3.0, 5.0, 9.0]]])).tolist() == [[2.0, 7.0]]
     assert Scores("last", 1.0)(torch.tensor([[[1.0, 3.0]]])).tolist() == [[1.0, 3.0]]

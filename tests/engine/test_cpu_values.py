@@ -15,7 +15,7 @@ from snnrun.data.batch import EventBatch
 from snnrun.engine.cpu import CpuEngine, engine, layout, scan
 from snnrun.engine.cpu.blocks import Block
 from snnrun.engine.cpu.neurons import EQUATIONS
-from snnrun.engine.types import ScanResult
+from snnrun.engine.types import Readout, ScanResult
 from snnrun.neurons import NEURONS
 from snnrun.surrogates import SHAPES, Surrogate
 from tests.engine.problems import Case, Problem, compare
@@ -257,6 +257,20 @@ def test_events_may_be_a_part_of_a_longer_list():
     part = EventBatch(events.pointer + 5, unit, events.batch, events.steps, events.channels)
     whole, cut = (CpuEngine().scan(given, problem.layers(problem.leaves), None) for given in (events, part))
     assert torch.equal(whole.counts[0], cut.counts[0])
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_output_is_kept_only_for_the_decays_of_the_readout(trained):
+    problem = Problem(exactly())
+    leaves = {
+        name: leaf.clone().requires_grad_(trained or "decay" not in name) for name, leaf in problem.leaves.items()
+    }
+    readout = Readout(leaves["readout"], leaves["decay_mem"], leaves["decay_syn"])
+    events = EventBatch.from_dense(problem.counts)
+    output = CpuEngine().scan(events, problem.layers(leaves), readout).output
+    assert (output.grad_fn.saved_tensors[0] is not None) == trained
+    output.sum().backward()
+    assert leaves["readout"].grad.abs().max() > 0
 
 
 def test_backward_can_be_repeated():

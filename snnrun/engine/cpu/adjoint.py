@@ -10,7 +10,7 @@ from snnrun.engine.cpu.derivatives import cut_row, derivative_row
 from snnrun.engine.cpu.forward import copy_row, set_spikes
 from snnrun.engine.cpu.late import add_spike_gradients, put_step, send_all, take_step
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows, append_nonzero, multiply, multiply_at
+from snnrun.engine.cpu.products import add_rows_of_steps, append_nonzero, multiply, multiply_at
 from snnrun.engine.cpu.rows import RowLoops
 
 # Places are listed in two bytes.
@@ -55,6 +55,19 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
         weight = matrix(flat, layer.weight, layer.inputs, width)
         recurrent = matrix(flat, layer.recurrent, layer.senders, width)
         zero = layer.one - layer.one
+        if kept.size == 0:
+            # All but what is on its way longer, in the rows that then take the distances.
+            for m in range(samples):
+                for k in range(last - first):
+                    x[k, m] = zero
+                    if layer.inputs == 0 and current.size > 0:
+                        copy_row(x[k, m], current[m, first + k])
+            if layer.inputs > 0 and layer.taps == 0:
+                add_rows_of_steps(x[: last - first], weight, unit, pointer, start + first, steps, samples)
+            if layer.senders > 0 and layer.recurrent_taps == 0:
+                skipped = 1 if first == 0 else 0
+                now = x[skipped : last - first]
+                add_rows_of_steps(now, recurrent, fired, fired_pointer, first + skipped - 1, steps, samples)
         for m in range(samples):
             path[0, :, m] = checkpoint[:, m]
             s[:] = zero
@@ -78,16 +91,10 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                 before = after = fired_pointer[at]
                 if first + k > 0:
                     before = fired_pointer[at - 1]
-                drive[:] = zero
                 if late and kept.size > 0:
                     copy_row(drive, kept[m, first + k])
                 else:
-                    if layer.inputs > 0 and layer.taps == 0:
-                        add_rows(drive, weight, unit, pointer[start + at], pointer[start + at + 1])
-                    elif layer.inputs == 0 and current.size > 0:
-                        copy_row(drive, current[m, first + k])
-                    if layer.senders > 0 and layer.recurrent_taps == 0:
-                        add_rows(drive, recurrent, fired, before, after)
+                    copy_row(drive, x[k, m])
                     if late and layer.late:
                         take_step(drive, pending, pitch, layer.neurons, span + k)
                 set_spikes(s, fired, before, after, layer.one)

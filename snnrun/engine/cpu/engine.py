@@ -147,9 +147,7 @@ class _Scan(torch.autograd.Function):
         shape = (scan.batch, 0, 0) if current is None or not current.requires_grad else current.shape
         grad_current = np.empty(shape, scan.layout.real)
         panels = scan.layout.pack_panels(ctx.flat)
-        grads = scan.backward(
-            ctx.flat, panels, kept, given, _joined_counts(scan, grad_counts), grad_current
-        )
+        grads = scan.backward(ctx.flat, panels, kept, given, _joined_counts(scan, grad_counts), grad_current)
         _report_active(ctx.call, grads.active)
         parts = [None if place is None else to_tensor(place.part(grads.flat)) for place in scan.layout.places]
         initial = [

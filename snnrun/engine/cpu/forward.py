@@ -6,7 +6,7 @@ from snnrun.engine.cpu.compile import inner_function, kernel, row_function
 from snnrun.engine.cpu.derivatives import cut_row, derivative_row
 from snnrun.engine.cpu.late import send, send_all, take_step, turn
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows, append_nonzero, append_positive
+from snnrun.engine.cpu.products import add_rows, add_rows_of_steps, append_nonzero, append_positive
 from snnrun.engine.cpu.rows import RowLoops
 
 
@@ -30,7 +30,7 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
 
     @kernel(f"forward-{name}-late" if late else f"forward-{name}")
     def scan(  # type: ignore[no-untyped-def]
-        layer, flat, pointer, unit, start, current, initial, interval, checkpoints, work,
+        layer, flat, pointer, unit, start, current, initial, interval, checkpoints, work, drives,
         fired_pointer, fired, counts, sample, offsets, pitch, pending, kept, active_pointer, active, derivative,
     ):  # fmt: skip
         """Scan the samples from `sample` on.
@@ -43,7 +43,8 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
             initial: (states, samples, width), or empty for zero.
             interval: steps between checkpoints.
             checkpoints: (chunks, states, samples, width), or empty: the state before every `interval`-th step.
-            work: (states + 4, width).
+            work: (states + 3, width).
+            drives: (steps, 1, width), currents of so many steps at once.
             fired_pointer, fired: the spikes, laid out as the events are.
             counts: (samples, neurons), spikes of every neuron.
             offsets: for every delayed connection the place in `pending` of the first bin of a spike at step 0.
@@ -58,13 +59,14 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
         """
         samples, neurons = counts.shape
         steps = (len(fired_pointer) - 1) // samples
-        width, states = layer.width, len(work) - 4
+        width, states = layer.width, len(work) - 3
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
         weight = matrix(flat, layer.weight, layer.inputs, width)
         recurrent = matrix(flat, layer.recurrent, layer.senders, width)
         state = work[:states].reshape(states, 1, width)
-        drive, s, x, h = work[states], work[states + 1], work[states + 2], work[states + 3]
+        s, x, h = work[states], work[states + 1], work[states + 2]
+        summed = layer.inputs > 0 and layer.taps == 0
         listed = len(active) > 0 and active_pointer[0] == 0
         zero = layer.one - layer.one
         for m in range(sample, samples):
@@ -90,12 +92,17 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                         )  # fmt: skip
                 if checkpoints.size > 0 and k == 0:
                     checkpoints[t // interval, :, m] = state[:, 0]
-                drive[:] = zero
-                if layer.inputs > 0 and layer.taps == 0:
-                    at = start + m * steps + t
-                    add_rows(drive, weight, unit, pointer[at], pointer[at + 1])
-                elif layer.inputs == 0 and current.size > 0:
-                    copy_row(drive, current[m, t])
+                ahead = t % len(drives) if summed else 0
+                drive = drives[ahead, 0]
+                if summed:
+                    if ahead == 0:
+                        now = drives[: min(len(drives), steps - t)]
+                        now[:] = zero
+                        add_rows_of_steps(now, weight, unit, pointer, start + m * steps + t, steps, 1)
+                else:
+                    drive[:] = zero
+                    if layer.inputs == 0 and current.size > 0:
+                        copy_row(drive, current[m, t])
                 if layer.senders > 0 and layer.recurrent_taps == 0:
                     add_rows(drive, recurrent, fired, last_used, used)
                 if late and layer.late:

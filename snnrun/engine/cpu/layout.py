@@ -18,7 +18,7 @@ from snnrun.engine.cpu.compile import inner_function
 from snnrun.engine.cpu.derivatives import curve_of
 from snnrun.engine.cpu.late import padded_taps
 from snnrun.engine.cpu.neurons import EQUATIONS, Rules
-from snnrun.engine.cpu.simd import LANES, PANEL_BYTES
+from snnrun.engine.cpu.simd import LANES, TILE_BYTES
 from snnrun.engine.types import Arrivals, Layer, Readout
 
 Array = NDArray[np.generic]
@@ -133,7 +133,10 @@ class Layout:
         return flat
 
     def pack_panels(self, flat: Array) -> Array:
-        """The transposed weights in panels (columns / panel, depth, panel), as `products.multiply` takes them."""
+        """The transposed weights in tiles of columns, (depth, columns of a tile) one after the other.
+
+        They are as `products.multiply` takes them: all but the last of TILE_BYTES.
+        """
         packed = np.empty(self.panels, self.real)
         for k, layer in enumerate(self.table):
             own = self.places[3 * k + 1] if layer["recurrent_taps"] == 0 else None
@@ -141,16 +144,17 @@ class Layout:
             above = None if delayed_above else self.places[3 * k + 3]
             for place, start in ((own, layer["recurrent_panels"]), (above, layer["above_panels"])):
                 if place is not None:
-                    self._pack_one(place, flat, packed, int(start), int(layer["width"]))
+                    self.pack_one(place, flat, packed, int(start), int(layer["width"]))
         return packed
 
-    def _pack_one(self, place: Place, flat: Array, packed: Array, start: int, width: int) -> None:
-        panel = PANEL_BYTES // self.real.itemsize
-        rows = place.part(flat)
-        square = np.zeros((width, place.columns), self.real)
-        square[: place.rows] = rows
-        target = packed[start : start + width * place.columns].reshape(width // panel, place.columns, panel)
-        target[:] = square.reshape(width // panel, panel, place.columns).transpose(0, 2, 1)
+    def pack_one(self, place: Place, flat: Array, packed: Array, start: int, width: int) -> None:
+        """Pack the transposed weights at `place` in `flat` into `packed` from `start` on, for rows of `width`."""
+        wide = TILE_BYTES // self.real.itemsize
+        square = np.zeros((place.columns, width), self.real)
+        square[:, : place.rows] = place.part(flat).T
+        for column in range(0, width, wide):
+            tile = square[:, column : column + wide]
+            packed[start + column * place.columns :][: tile.size] = tile.reshape(-1)
 
 
 def zeros_in_large_pages(size: int, real: np.dtype[np.generic]) -> Array:

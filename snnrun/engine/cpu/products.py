@@ -7,19 +7,26 @@ import numpy as np
 from snnrun.engine.cpu.compile import inner_function, row_function
 from snnrun.engine.cpu.simd import (
     PANEL_BYTES,
+    REGISTER_BYTES,
+    TILE_BYTES,
     TILE_ROWS,
     add_four_dots,
     bits_of,
     dot,
     gather_of,
-    multiply_tile,
+    tile_of,
     trailing_zeros,
 )
 
 # So many rows are added in registers, a part of the row after the other; fewer whole, as every part would end with a
 # branch that the processor cannot foresee.
 MANY = 16
+# Rows of a larger table do not stay in the second-level cache next to what else is read and written.
+CACHED_BYTES = 2**18
+# A row of a gradient is added to for so few events on average that to find its place takes longer than to add.
+FEW = 16
 _gather, _gather_four = gather_of(1), gather_of(4)
+_tile, _tile_one, _tile_two = tile_of(TILE_BYTES // REGISTER_BYTES), tile_of(1), tile_of(2)
 
 
 @row_function
@@ -62,12 +69,41 @@ def _add_many(total, table, row, first, last):  # type: ignore[no-untyped-def]
 
 
 @inner_function
+def add_rows_of_steps(total, table, row, pointer, start, stride, samples):  # type: ignore[no-untyped-def]
+    """total[k, m] += table[row[e]] summed over the events e of sample m < samples at step k.
+
+    They are at pointer[start + m * stride + k] and the next. Of a large table a part of the columns at a time, which
+    stays in the second-level cache where the events are many.
+    """
+    steps, width, panel, count = len(total), table.shape[1], PANEL_BYTES // total.itemsize, 0
+    for m in range(samples):
+        count += pointer[start + m * stride + steps] - pointer[start + m * stride]
+    if count < MANY * steps * samples or table.size * table.itemsize <= CACHED_BYTES:
+        for m in range(samples):
+            for k in range(steps):
+                at = start + m * stride + k
+                add_rows(total[k, m], table, row, pointer[at], pointer[at + 1])
+        return
+    flat_total, flat, n = total.reshape(-1), table.reshape(-1), 0
+    while n < width:
+        four = n + 4 * panel <= width
+        for m in range(samples):
+            for k in range(steps):
+                at, goal = start + m * stride + k, (k * total.shape[1] + m) * width + n
+                if four:
+                    _gather_four(flat_total, goal, flat, n, width, row, pointer[at], pointer[at + 1])
+                else:
+                    _gather(flat_total, goal, flat, n, width, row, pointer[at], pointer[at + 1])
+        n += 4 * panel if four else panel
+
+
+@inner_function
 def add_outer(target, pointer, unit, start, samples, sample_stride, source_stride, grads, steps, order, begin):  # type: ignore[no-untyped-def]
     """target[unit[e]] += grads[k * source_stride + m] over the events e of all samples m at all steps k.
 
     Events are sorted by unit first, so that a row of `target` is loaded and stored once: with many events a unit
-    that halves the traffic. A panel at a time, since that much of `grads` fits in the first-level cache. The events of
-    (m, k) are at pointer[start + m * sample_stride + k] and the next.
+    that halves the traffic. A panel at a time, since that much of `grads` fits in the first-level cache, unless events
+    are few. The events of (m, k) are at pointer[start + m * sample_stride + k] and the next.
 
     Args:
         grads: (steps * source_stride, width).
@@ -93,15 +129,20 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
                 place = begin[unit[e]]
                 order[place] = k * source_stride + m
                 begin[unit[e]] = place + 1
-    width = target.shape[1]
-    flat_target, flat_grads = target.reshape(-1), grads.reshape(-1)
-    for panel in range(0, width, PANEL_BYTES // target.itemsize):
+    width, panel = target.shape[1], PANEL_BYTES // target.itemsize
+    flat_target, flat_grads, few, n = target.reshape(-1), grads.reshape(-1), total < FEW * units, 0
+    while n < width:
+        four = few and n + 4 * panel <= width
         first = 0
         for c in range(units):
             last = begin[c]
             if last > first:
-                _gather(flat_target, c * width + panel, flat_grads, panel, width, order, first, last)
+                if four:
+                    _gather_four(flat_target, c * width + n, flat_grads, n, width, order, first, last)
+                else:
+                    _gather(flat_target, c * width + n, flat_grads, n, width, order, first, last)
             first = last
+        n += 4 * panel if four else panel
     return order
 
 
@@ -109,17 +150,21 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
 def multiply(a, depth, panels, start, c, accumulate):  # type: ignore[no-untyped-def]
     """c = a b, or c += a b, for a (rows, >= depth), b (depth, columns) and c (rows, columns).
 
-    b lies from `start` on in the flat array `panels`, as (columns / panel, depth, panel). The number of rows is a
+    b lies from `start` on in the flat array `panels`, as `Layout.pack_panels` packs it. The number of rows is a
     multiple of TILE_ROWS, that of columns one of the panel.
     """
-    width = PANEL_BYTES // a.itemsize
+    lanes, wide, columns = REGISTER_BYTES // a.itemsize, TILE_BYTES // a.itemsize, c.shape[1]
     flat_a, flat_c = a.reshape(-1), c.reshape(-1)
-    for p in range(c.shape[1] // width):
+    for n in range(0, columns, wide):
+        left = columns - n
         for m in range(0, len(a), TILE_ROWS):
-            multiply_tile(
-                flat_a, m * a.shape[1], a.shape[1], panels, start + p * depth * width,
-                flat_c, m * c.shape[1] + p * width, c.shape[1], depth, accumulate,
-            )  # fmt: skip
+            a_start, c_start, b_start = m * a.shape[1], m * columns + n, start + n * depth
+            if left >= wide:
+                _tile(flat_a, a_start, a.shape[1], panels, b_start, flat_c, c_start, columns, depth, accumulate)
+            elif left == lanes:
+                _tile_one(flat_a, a_start, a.shape[1], panels, b_start, flat_c, c_start, columns, depth, accumulate)
+            else:
+                _tile_two(flat_a, a_start, a.shape[1], panels, b_start, flat_c, c_start, columns, depth, accumulate)
 
 
 @inner_function

@@ -21,6 +21,7 @@ from snnrun.engine.cpu.rows import row_loops
 from snnrun.memory import OWN_MAPPING, zeros
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
+DRIVE_BYTES = 2**17  # of the currents that are summed at once; a part of the columns is to stay in the cache
 LISTED_SHARE = 8  # one of so many neuron-steps may be active for the active ones to be listed
 LATE_STEPS = 100  # of a chunk with delays, at least
 
@@ -160,7 +161,8 @@ class Scan:
             begin = self.states * samples * self.chunks * int(layer["below"]) * self.keep
             own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
             fired = blank(2 * self.steps * int(layer["neurons"]), np.dtype(np.int32))
-            work = blank((self.states + 4, width), real)
+            work = blank((self.states + 3, width), real)
+            drives = blank((min(self.steps, max(1, DRIVE_BYTES // (width * real.itemsize))), 1, width), real)
             room = self._room(samples, layer)
             active, derivative = np.empty(room, np.uint16), blank(room, real)
             active_pointers[k, 0] = 0 if room else -1
@@ -171,8 +173,8 @@ class Scan:
             while True:
                 sample = scan(
                     layer, flat, pointer, unit, start, self.inputs.current[part], initial[k][:, part], self.interval,
-                    own, work, pointers[k], fired, counts[k][part], sample, self.offsets, self.pitch, pending, kept,
-                    active_pointers[k], active, derivative,
+                    own, work, drives, pointers[k], fired, counts[k][part], sample, self.offsets, self.pitch, pending,
+                    kept, active_pointers[k], active, derivative,
                 )  # fmt: skip
                 if sample == samples:
                     break

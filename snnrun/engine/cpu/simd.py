@@ -13,8 +13,10 @@ PANEL_BYTES = 64
 LANES = 16
 _features = binding.get_host_cpu_features() if binding.get_process_triple().startswith(("x86", "i")) else {}
 REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
-# Rows of a tile: 16 sums in registers for AVX-512 (of 32), 8 for AVX (of 16), 16 for others of 32.
+# Rows of a tile: 16 sums in registers for AVX-512 (of 32), 12 for AVX (of 16), 16 for others of 32.
 TILE_ROWS = 16 if REGISTER_BYTES == 64 else 4
+# Columns of a tile: with AVX 12 sums, as 8 would have to follow one another without a gap.
+TILE_BYTES = 96 if REGISTER_BYTES == 32 else PANEL_BYTES
 
 
 def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
@@ -27,69 +29,73 @@ def _lanes(numbers: range) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
-@intrinsic
-def multiply_tile(typing_context, a, a_start, a_stride, b, b_start, c, c_start, c_stride, depth, accumulate):  # type: ignore[no-untyped-def]
-    """c[m, n] = (c[m, n] if accumulate else 0) + sum over k < depth of a[m, k] b[k, n], for one tile.
+def tile_of(vectors: int) -> Any:
+    """Make the product of a tile of TILE_ROWS rows and as many columns as fill so many vectors."""
 
-    The tile has TILE_ROWS rows and the columns of one panel; its sums stay in registers. a, b, c are flat contiguous
-    arrays; the tile begins at the element `*_start`, rows of a and c are `*_stride` elements apart, b is one panel.
-    """
-    element = a.dtype
-    signature = types.void(
-        a, types.intp, types.intp, b, types.intp, c, types.intp, types.intp, types.intp, types.boolean
-    )
-    size = element.bitwidth // 8
-    lanes = REGISTER_BYTES // size
-    vectors = PANEL_BYTES // REGISTER_BYTES
+    @intrinsic
+    def multiply(typing_context, a, a_start, a_stride, b, b_start, c, c_start, c_stride, depth, accumulate):  # type: ignore[no-untyped-def]
+        """c[m, n] = (c[m, n] if accumulate else 0) + sum over k < depth of a[m, k] b[k, n], for one tile.
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        a_row = pointer_to(context, builder, signature.args[0], args[0], args[1])
-        b_row = pointer_to(context, builder, signature.args[3], args[3], args[4])
-        c_row = pointer_to(context, builder, signature.args[5], args[5], args[6])
-        a_stride, c_stride, depth, accumulate = args[2], args[7], args[8], args[9]
-        number = lambda k: ir.Constant(depth.type, k)  # noqa: E731
-        vector = ir.VectorType(context.get_value_type(element), lanes)
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
+        Its sums stay in registers. a, b, c are flat contiguous arrays; the tile begins at the element `*_start`, rows
+        of a and c are `*_stride` elements apart, those of b as many as the tile has columns.
+        """
+        element = a.dtype
+        signature = types.void(
+            a, types.intp, types.intp, b, types.intp, c, types.intp, types.intp, types.intp, types.boolean
         )
-        first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        nothing = ir.Constant(vector, ir.Undefined)
+        size = element.bitwidth // 8
+        lanes = REGISTER_BYTES // size
 
-        def at(row: Any, offset: Any) -> Any:
-            return builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            a_row = pointer_to(context, builder, signature.args[0], args[0], args[1])
+            b_row = pointer_to(context, builder, signature.args[3], args[3], args[4])
+            c_row = pointer_to(context, builder, signature.args[5], args[5], args[6])
+            a_stride, c_stride, depth, accumulate = args[2], args[7], args[8], args[9]
+            number = lambda k: ir.Constant(depth.type, k)  # noqa: E731
+            vector = ir.VectorType(context.get_value_type(element), lanes)
+            fma = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
+            )
+            first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+            nothing = ir.Constant(vector, ir.Undefined)
 
-        places = [
-            at(c_row, builder.add(builder.mul(c_stride, number(m)), number(v * lanes)))
-            for m in range(TILE_ROWS) for v in range(vectors)
-        ]  # fmt: skip
-        # Variables on the stack that LLVM turns into registers, since every index into them is a constant.
-        sums = [cgutils.alloca_once(builder, vector) for _ in places]
-        with builder.if_else(accumulate) as (then, otherwise):
-            with then:
-                for place, total in zip(places, sums, strict=True):
-                    builder.store(builder.load(place, align=size), total)
-            with otherwise:
-                for total in sums:
-                    builder.store(ir.Constant(vector, [0.0] * lanes), total)
-        with cgutils.for_range(builder, depth) as loop:
-            k = loop.index
-            panel = builder.mul(k, number(vectors * lanes))
-            factors = [
-                builder.load(at(b_row, builder.add(panel, number(v * lanes))), align=size) for v in range(vectors)
-            ]
-            for m in range(TILE_ROWS):
-                scalar = builder.load(builder.gep(a_row, [builder.add(builder.mul(a_stride, number(m)), k)]))
-                spread = builder.shuffle_vector(
-                    builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0)), nothing, first_lane
-                )
-                for v in range(vectors):
-                    total = sums[m * vectors + v]
-                    builder.store(builder.call(fma, [spread, factors[v], builder.load(total)]), total)
-        for place, total in zip(places, sums, strict=True):
-            builder.store(builder.load(total), place, align=size)
-        return context.get_dummy_value()
+            def at(row: Any, offset: Any) -> Any:
+                return builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
 
-    return signature, generate
+            places = [
+                at(c_row, builder.add(builder.mul(c_stride, number(m)), number(v * lanes)))
+                for m in range(TILE_ROWS) for v in range(vectors)
+            ]  # fmt: skip
+            # Variables on the stack that LLVM turns into registers, since every index into them is a constant.
+            sums = [cgutils.alloca_once(builder, vector) for _ in places]
+            with builder.if_else(accumulate) as (then, otherwise):
+                with then:
+                    for place, total in zip(places, sums, strict=True):
+                        builder.store(builder.load(place, align=size), total)
+                with otherwise:
+                    for total in sums:
+                        builder.store(ir.Constant(vector, [0.0] * lanes), total)
+            with cgutils.for_range(builder, depth) as loop:
+                k = loop.index
+                panel = builder.mul(k, number(vectors * lanes))
+                factors = [
+                    builder.load(at(b_row, builder.add(panel, number(v * lanes))), align=size) for v in range(vectors)
+                ]
+                for m in range(TILE_ROWS):
+                    scalar = builder.load(builder.gep(a_row, [builder.add(builder.mul(a_stride, number(m)), k)]))
+                    spread = builder.shuffle_vector(
+                        builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0)), nothing, first_lane
+                    )
+                    for v in range(vectors):
+                        total = sums[m * vectors + v]
+                        builder.store(builder.call(fma, [spread, factors[v], builder.load(total)]), total)
+            for place, total in zip(places, sums, strict=True):
+                builder.store(builder.load(total), place, align=size)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return multiply
 
 
 def bits_of(comparison: str) -> Any:
