@@ -131,7 +131,9 @@ class _Scan(torch.autograd.Function):
         if scan.keep:
             ctx.call, ctx.flat = call, flat
             # Only the gradient of the decays needs the output, which is large.
-            ctx.save_for_backward(results[0] if scan.layout.readout["trained"] else None, *tensors)
+            # What is saved goes when the backward pass has run, and not only when nobody holds a result any more.
+            ctx.tensors, kept = len(tensors), [torch.from_numpy(array) for array in scan.take()]
+            ctx.save_for_backward(results[0] if scan.layout.readout["trained"] else None, *tensors, *kept)
             ctx.set_materialize_grads(False)
         return results
 
@@ -139,7 +141,8 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor | None, *grad_counts: Tensor | None) -> tuple[Tensor | None, ...]:
         scan, layers = ctx.call.scan, ctx.call.layers
-        output, *tensors = ctx.saved_tensors
+        output, *saved = ctx.saved_tensors
+        tensors, arrays = saved[: ctx.tensors], [array.numpy() for array in saved[ctx.tensors :]]
         shape = scan.output_shape
         given = np.zeros(shape, scan.layout.real) if grad_output is None else grad_output.contiguous().numpy()
         kept = np.zeros((scan.batch, 0, 0), scan.layout.real) if output is None else output.numpy()
@@ -147,7 +150,9 @@ class _Scan(torch.autograd.Function):
         shape = (scan.batch, 0, 0) if current is None or not current.requires_grad else current.shape
         grad_current = np.empty(shape, scan.layout.real)
         panels = scan.layout.pack_panels(ctx.flat)
+        scan.put(arrays)
         grads = scan.backward(ctx.flat, panels, kept, given, _joined_counts(scan, grad_counts), grad_current)
+        scan.take()
         _report_active(ctx.call, grads.active)
         parts = [None if place is None else to_tensor(place.part(grads.flat)) for place in scan.layout.places]
         initial = [

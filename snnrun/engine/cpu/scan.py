@@ -125,6 +125,21 @@ class Scan:
         """(batch, steps, outputs) of the readout; 0 outputs without one."""
         return self.batch, self.steps, int(self.layout.readout["outputs"])
 
+    def take(self) -> list[Array]:
+        """Take out the large arrays that `forward` kept, so that whoever holds them can let them go."""
+        kept: list[Array] = []
+        for block in self.blocks:
+            active = self.active.pop(block)
+            kept += [active.pointer, active.unit, active.derivative, self.checkpoints.pop(block)]
+            kept.append(self.currents.pop(block))
+        return kept
+
+    def put(self, kept: Sequence[Array]) -> None:
+        """Put back what `take` gave."""
+        for k, block in enumerate(self.blocks):
+            pointer, unit, derivative, self.checkpoints[block], self.currents[block] = kept[5 * k : 5 * k + 5]
+            self.active[block] = Active(pointer, unit, derivative)  # type: ignore[arg-type]
+
     def _offsets(self, start: NDArray[np.int32]) -> NDArray[np.int32]:
         """Places of the first bins in rows of time, for delays (senders, width) in steps; flat."""
         rows = np.arange(start.shape[1], dtype=np.int32) * np.int32(self.pitch)
