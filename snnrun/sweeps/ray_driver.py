@@ -61,8 +61,9 @@ def drive(tasks: Tasks, control: "Connection[Any, Any]", slots: "list[Connection
     # Ray sets CUDA_VISIBLE_DEVICES itself; a job that is killed is not repeated behind the sweep's back.
     options: dict[str, Any] = tasks.resources | {"max_retries": 0}
     task = ray.remote(**options)(execute_at)
+    alone = tasks.settings["address"] == "local"
     for slot in slots:
-        threading.Thread(target=_serve, args=(slot, task, tasks.place), daemon=True).start()
+        threading.Thread(target=_serve, args=(slot, task, tasks.place, alone), daemon=True).start()
     while not control.poll(LOOK_EVERY_S):  # which it does too when the other end is closed
         _end_if_gone()
     ray.shutdown()
@@ -85,16 +86,17 @@ def _write_to(log: Path) -> None:
             os.dup2(file, output.fileno())
 
 
-def _serve(slot: "Connection[Any, Any]", task: Any, place: Place) -> None:
+def _serve(slot: "Connection[Any, Any]", task: Any, place: Place, alone: bool) -> None:
     while True:
         try:
             job = slot.recv()
         except EOFError:
             return
-        slot.send(_run(job, task, place))
+        slot.send(_run(job, task, place, alone))
 
 
-def _run(job: Job, task: Any, place: Place) -> Outcome:
+def _run(job: Job, task: Any, place: Place, alone: bool) -> Outcome:
+    """Run a job as a task; where the cluster is one node, `alone`, it goes with it, though it may not say so yet."""
     import ray
 
     try:
@@ -103,6 +105,8 @@ def _run(job: Job, task: Any, place: Place) -> Outcome:
         _end()
     except Exception as error:
         traceback.print_exc()
+        if alone and isinstance(error, ray.exceptions.NodeDiedError):
+            _end()
         _end_if_gone()
         return cut_off(job, _told(error))
     return outcome
