@@ -81,8 +81,8 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait up to five minutes."""
-    for _ in range(3000):
+    """Wait up to two minutes."""
+    for _ in range(1200):
         if condition():
             return
         time.sleep(0.1)

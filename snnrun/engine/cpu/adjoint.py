@@ -56,7 +56,8 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
         recurrent = matrix(flat, layer.recurrent, layer.senders, width)
         zero = layer.one - layer.one
         if kept.size == 0:
-            # All but what is on its way longer, in the rows that then take the distances.
+            # The currents of all steps at once, without those of delayed spikes; they lie in x until each step has
+            # taken its own and puts the distance from the threshold there.
             for m in range(samples):
                 for k in range(last - first):
                     x[k, m] = zero

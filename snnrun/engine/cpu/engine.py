@@ -143,12 +143,12 @@ class _Scan(torch.autograd.Function):
         scan, layers = ctx.call.scan, ctx.call.layers
         output, *saved = ctx.saved_tensors
         tensors, arrays = saved[: ctx.tensors], [array.numpy() for array in saved[ctx.tensors :]]
-        shape = scan.output_shape
-        given = np.zeros(shape, scan.layout.real) if grad_output is None else grad_output.contiguous().numpy()
-        kept = np.zeros((scan.batch, 0, 0), scan.layout.real) if output is None else output.numpy()
+        real = scan.layout.real
+        given = np.zeros(scan.output_shape, real) if grad_output is None else grad_output.contiguous().numpy()
+        kept = np.zeros((scan.batch, 0, 0), real) if output is None else output.numpy()
         current = tensors[0]
         shape = (scan.batch, 0, 0) if current is None or not current.requires_grad else current.shape
-        grad_current = np.empty(shape, scan.layout.real)
+        grad_current = np.empty(shape, real)
         panels = scan.layout.pack_panels(ctx.flat)
         scan.put(arrays)
         grads = scan.backward(ctx.flat, panels, kept, given, _joined_counts(scan, grad_counts), grad_current)

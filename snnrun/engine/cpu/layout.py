@@ -4,7 +4,6 @@ All weights and constants are rows of one flat array, and so are their gradients
 record for each layer says where, so that the compiled loops take a stack of any depth.
 """
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,10 +19,10 @@ from snnrun.engine.cpu.late import padded_taps
 from snnrun.engine.cpu.neurons import EQUATIONS, Rules
 from snnrun.engine.cpu.simd import LANES, TILE_BYTES
 from snnrun.engine.types import Arrivals, Layer, Readout
+from snnrun.memory import zeros_in_large_pages
 
 Array = NDArray[np.generic]
 
-LARGE_PAGE = 2**21
 SAME_SET = 512  # numbers; see `padded`
 
 
@@ -155,21 +154,6 @@ class Layout:
         for column in range(0, width, wide):
             tile = square[:, column : column + wide]
             packed[start + column * place.columns :][: tile.size] = tile.reshape(-1)
-
-
-def zeros_in_large_pages(size: int, real: np.dtype[np.generic]) -> Array:
-    """Zeros in pages of 2 MB, where the system has them on request.
-
-    Weights are read all over the place; how many small pages of them share places in the second-level cache is chance,
-    and makes the same sums of rows take up to 40 % longer.
-    """
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.zeros(size, real)
-    count = size * real.itemsize
-    memory = mmap.mmap(-1, count + 2 * LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    raw = np.frombuffer(memory, np.uint8)
-    return raw[-raw.ctypes.data % LARGE_PAGE :][:count].view(real)
 
 
 def layout_of(layers: Sequence[Layer], readout: Readout | None) -> Layout:
