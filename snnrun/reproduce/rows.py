@@ -127,7 +127,12 @@ def _part(row: str, fields: Mapping[str, Any], quick: bool, roots: Mapping[str, 
         pictured=fields.get("pictured", {}),
     )
     if quick:
-        part = replace(part, sweep=name + QUICK, words=_changed(typed, shlex.split(fields.get("quick", ""))))
+        part = replace(
+            part,
+            sweep=name + QUICK,
+            words=_changed(typed, shlex.split(fields.get("quick", ""))),
+            speeds=part.speeds[:1],
+        )
         if part.landscape is not None:
             part = replace(part, landscape=tuple(shlex.split(fields["quick_landscape"])))
     if part.sweep != preset:
