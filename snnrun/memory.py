@@ -1,14 +1,25 @@
 """Large arrays in mappings of their own."""
 
+import math
 import mmap
-from typing import TypeVar
+from threading import Lock
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 OWN_MAPPING = 2**18  # bytes
 LARGE_PAGE = 2**21
+IDLE_BYTES = 2**26  # of all mappings together that wait for another use
 Number = TypeVar("Number", bound=np.generic)
+
+
+def blank(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Number]:
+    """Memory to be written before it is read."""
+    count = _length(shape) * kind.itemsize
+    if count < OWN_MAPPING or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return np.empty(shape, kind)
+    return np.asarray(_Lease(count))[:count].view(kind).reshape(shape)
 
 
 def zeros(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Number]:
@@ -16,7 +27,7 @@ def zeros(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Numbe
 
     It goes back to the system at once, while in the heap, what is kept comes to lie between what is not, and it grows.
     """
-    count = int(np.prod(shape)) * kind.itemsize
+    count = _length(shape) * kind.itemsize
     if count < OWN_MAPPING or not hasattr(mmap, "MAP_ANONYMOUS"):
         return np.zeros(shape, kind)
     return np.frombuffer(_mapping(count), kind).reshape(shape)
@@ -37,5 +48,41 @@ def zeros_in_large_pages(size: int, kind: np.dtype[Number]) -> NDArray[Number]:
     return raw[-raw.ctypes.data % LARGE_PAGE :][:count].view(kind)
 
 
+def _length(shape: int | tuple[int, ...]) -> int:
+    return math.prod(shape) if isinstance(shape, tuple) else shape  # numpy's own takes longer than all the rest
+
+
 def _mapping(count: int) -> mmap.mmap:
     return mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+class _Lease:
+    """A mapping in use; when the last array in it has gone, it waits for another use.
+
+    The system takes longer to give a page than a scan takes to fill it.
+    """
+
+    _idle: ClassVar[list[mmap.mmap]] = []  # the longest idle first
+    _lock: ClassVar[Lock] = Lock()
+
+    def __init__(self, count: int) -> None:
+        # In steps of an eighth, so that lists whose length changes a little find their mapping again.
+        grain = max(mmap.PAGESIZE, 2 ** (count.bit_length() - 4))
+        self._memory = self._take(-(-count // grain) * grain)
+        address = np.frombuffer(self._memory, np.uint8).ctypes.data
+        self.__array_interface__ = {
+            "shape": (len(self._memory),), "typestr": "|u1", "data": (address, False), "version": 3,
+        }  # fmt: skip
+
+    def _take(self, count: int) -> mmap.mmap:
+        with self._lock:
+            for k in range(len(self._idle) - 1, -1, -1):
+                if len(self._idle[k]) == count:
+                    return self._idle.pop(k)
+        return _mapping(count)
+
+    def __del__(self) -> None:
+        with self._lock:
+            self._idle.append(self._memory)
+            while sum(map(len, self._idle)) > IDLE_BYTES:
+                self._idle.pop(0)

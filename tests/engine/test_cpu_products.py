@@ -18,15 +18,15 @@ def events(units: int, mean: float, random: np.random.Generator) -> tuple[np.nda
     return pointer, np.concatenate(lists), counts
 
 
-@pytest.mark.parametrize("units", [20, 400])  # a table that stays in the cache, and a larger one
-@pytest.mark.parametrize("mean", [3, 60])  # events of a step
-def test_rows_of_all_steps(units, mean):
-    random = np.random.default_rng(units + mean)
-    pointer, unit, counts = events(units, mean, random)
-    table, total = random.normal(size=(units, 112)), random.normal(size=(STEPS - 1, 4, 112))
+@pytest.mark.parametrize("width", [16, 64, 112])  # numbers of a row: parts of four panels, and what is left
+@pytest.mark.parametrize("mean", [0.3, 60])  # events of a step
+def test_rows_of_all_steps(width, mean):
+    random = np.random.default_rng(width)
+    pointer, unit, counts = events(20, mean, random)
+    flat, total = random.normal(size=5 + 20 * width), random.normal(size=(STEPS - 1, 4, width))
     expected = total.copy()
-    expected[:, :SAMPLES] += (counts @ table)[:, 1:].transpose(1, 0, 2)
-    add_rows_of_steps(total, table, unit, pointer, 1, STEPS, SAMPLES)
+    expected[:, :SAMPLES] += (counts @ flat[5:].reshape(20, width))[:, 1:].transpose(1, 0, 2)
+    add_rows_of_steps(total, flat, 5, unit, pointer, 1, STEPS, SAMPLES)
     np.testing.assert_allclose(total, expected, atol=1e-12)
 
 

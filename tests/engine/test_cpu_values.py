@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnrun import memory
 from snnrun.data.batch import EventBatch
 from snnrun.engine.cpu import CpuEngine, engine, layout, scan
 from snnrun.engine.cpu.blocks import Block
@@ -44,9 +45,10 @@ class Poisoned:
 @pytest.fixture(autouse=True, scope="module")
 def _poisoned_buffers() -> Iterator[None]:
     with ExitStack() as patches:
-        for module in (engine, layout, scan):
+        for module in (engine, layout, scan, memory):
             patches.enter_context(patch.object(module, "np", Poisoned()))
-        assert np.isnan(scan.blank(3, np.dtype("float32"))).all()
+        patches.enter_context(patch.object(memory, "OWN_MAPPING", 2**62))
+        assert np.isnan(memory.blank(2**18, np.dtype("float32"))).all()
         yield
 
 

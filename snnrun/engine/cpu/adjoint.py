@@ -6,11 +6,11 @@ Rows of a chunk stand at [step in the chunk, sample]; samples are padded to whol
 from typing import Any
 
 from snnrun.engine.cpu.compile import inner_function, row_function
-from snnrun.engine.cpu.derivatives import cut_row, derivative_row
-from snnrun.engine.cpu.forward import copy_row, set_spikes
+from snnrun.engine.cpu.derivatives import cut_row, derivative_row, list_active
+from snnrun.engine.cpu.forward import copy_row, set_at
 from snnrun.engine.cpu.late import add_spike_gradients, put_step, send_all, take_step
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows_of_steps, append_nonzero, multiply, multiply_at
+from snnrun.engine.cpu.products import add_rows_of_steps, multiply, multiply_at
 from snnrun.engine.cpu.rows import RowLoops
 
 # Places are listed in two bytes.
@@ -52,8 +52,6 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
         width, samples = layer.width, checkpoint.shape[1]
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
-        weight = matrix(flat, layer.weight, layer.inputs, width)
-        recurrent = matrix(flat, layer.recurrent, layer.senders, width)
         zero = layer.one - layer.one
         if kept.size == 0:
             # The currents of all steps at once, without those of delayed spikes; they lie in x until each step has
@@ -64,11 +62,12 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     if layer.inputs == 0 and current.size > 0:
                         copy_row(x[k, m], current[m, first + k])
             if layer.inputs > 0 and layer.taps == 0:
-                add_rows_of_steps(x[: last - first], weight, unit, pointer, start + first, steps, samples)
+                now = x[: last - first]
+                add_rows_of_steps(now, flat, layer.weight, unit, pointer, start + first, steps, samples)
             if layer.senders > 0 and layer.recurrent_taps == 0:
                 skipped = 1 if first == 0 else 0
-                now = x[skipped : last - first]
-                add_rows_of_steps(now, recurrent, fired, fired_pointer, first + skipped - 1, steps, samples)
+                now, begin = x[skipped : last - first], first + skipped - 1
+                add_rows_of_steps(now, flat, layer.recurrent, fired, fired_pointer, begin, steps, samples)
         for m in range(samples):
             path[0, :, m] = checkpoint[:, m]
             s[:] = zero
@@ -98,77 +97,73 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     copy_row(drive, x[k, m])
                     if late and layer.late:
                         take_step(drive, pending, pitch, layer.neurons, span + k)
-                set_spikes(s, fired, before, after, layer.one)
+                set_at(s, fired, before, after, layer.one)
                 advance(constants, rules, rows(path[k * keep], m), rows(path[(k + 1) * keep], m), s, drive, x[k, m])
-                set_spikes(s, fired, before, after, zero)
+                set_at(s, fired, before, after, zero)
 
     @inner_function
-    def spike_gradients(layer, panels, flat, above, above_start, depth, own, place, bounds, left, grad_s):  # type: ignore[no-untyped-def]
+    def spike_gradients(layer, panels, flat, above, above_start, depth, own, place, bounds, sparse, grad_s):  # type: ignore[no-untyped-def]
         """Gradients (samples, width) of the spikes of one step, through the layer above and through the recurrence.
 
         `above` are the gradients of the currents of the layer above at this step, `own` of this layer's one step
-        later. The gradient is needed where the surrogate derivative is not cut (`place` and `bounds` as in
-        `products.multiply_at`); if those are few (`left`), it is computed only there.
+        later. If `sparse`, only for the neurons at `place` and `bounds`, as in `products.multiply_at`, and 0 elsewhere.
         """
-        neurons, zero = layer.neurons, layer.one - layer.one
-        dense = layer.threshold == zero or left * SINGLE_COST > len(bounds) * neurons or neurons > MOST_LISTED
-        if not dense:
-            grad_s[:] = zero
-        if depth > 0:
-            if dense:
-                multiply(above, depth, panels, layer.above_panels, grad_s, False)
-            else:
+        if sparse:
+            grad_s[:] = layer.one - layer.one
+            if depth > 0:
                 multiply_at(above, flat, above_start, grad_s, place, bounds)
-        elif dense:
-            grad_s[:] = zero
-        if layer.send_back:
-            if dense:
-                multiply(own, neurons, panels, layer.recurrent_panels, grad_s, True)
-            else:
+            if layer.send_back:
                 multiply_at(own, flat, layer.recurrent, grad_s, place, bounds)
+            return
+        if depth > 0:
+            multiply(above, depth, panels, layer.above_panels, grad_s, False)
+        else:
+            grad_s[:] = layer.one - layer.one
+        if layer.send_back:
+            multiply(own, layer.neurons, panels, layer.recurrent_panels, grad_s, True)
 
     @inner_function
     def chunk(  # type: ignore[no-untyped-def]
         layer, flat, panels, fired_pointer, fired, steps, first, last, path, keep, x, above, above_start, depth,
-        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, found, bounds, grads, upper, ahead_above,
-        ahead, offsets, pitch, lanes, total, active_pointer, active, derivative,
+        grad_counts, grad_state, grad_s_later, grad_current, h, grad_s, s, bounds, grads, upper, ahead_above,
+        ahead, offsets, pitch, lanes, total, active_pointer, place, derivative,
     ):  # fmt: skip
         """Go back through the steps of a chunk: grad_current[k] for k < steps of the chunk; returns the active places.
 
         grad_current[last - first] is that of the next chunk's first step; `grad_state` and `grad_s_later` (the
         gradient of the spikes through the next step of their own neuron) carry from chunk to chunk. With delays in
         the layer above, `upper` is its record and `depth` 0; `ahead_above` and `ahead` are as in `late`. Where the
-        forward scan has listed the active places, they are taken from there and `x` is not read; else `found` is
-        work space for them. `bounds` is (samples, 2).
+        forward scan has listed the active neurons, `place` and `derivative` are its lists and `x` is not read; else
+        they are work space for those of one step. `bounds` is (samples, 2).
         """
         width, samples = layer.width, grad_s_later.shape[0]
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         targets = constant_rows(matrix(grads, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
         zero = layer.one - layer.one
-        listed = active_pointer[0] >= 0
-        place = active if listed else found
+        cut, listed = layer.threshold > zero, active_pointer[0] >= 0
+        few = cut and layer.neurons <= MOST_LISTED
         total_left = 0
+        h[:] = zero
         for k in range(last - first - 1, -1, -1):
             left = 0
             for m in range(samples):
-                if listed:
+                if not few:
+                    derivative_row(x[k, m], h[m], layer.curve, layer.slope, layer.height, layer.side)
+                    if cut:
+                        left += cut_row(h[m], layer.threshold, layer.neurons)
+                elif listed:
                     at = m * steps + first + k
                     bounds[m, 0], bounds[m, 1] = active_pointer[at], active_pointer[at + 1]
-                    h[m] = zero
-                    for q in range(active_pointer[at], active_pointer[at + 1]):
-                        h[m, active[q]] = derivative[q]
-                    left += active_pointer[at + 1] - active_pointer[at]
-                    continue
-                derivative_row(x[k, m], h[m], layer.curve, layer.slope, layer.height, layer.side)
-                if layer.threshold > zero:
-                    cut_row(h[m], layer.threshold, layer.neurons)
+                    left += bounds[m, 1] - bounds[m, 0]
+                else:
                     bounds[m, 0] = left
-                    left = append_nonzero(h[m], found, left)
+                    left = list_active(x[k, m], layer, place, derivative, left)
                     bounds[m, 1] = left
             total_left += left
+            sparse = few and left * SINGLE_COST <= samples * layer.neurons
             spike_gradients(
-                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], place, bounds, left, grad_s
+                layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], place, bounds, sparse, grad_s
             )
             if late and upper.taps > 0:
                 add_spike_gradients(
@@ -185,12 +180,17 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     add_row(grad_s[m], grad_counts[m, layer.below : layer.below + width])
                 if layer.carries:
                     add_row(grad_s[m], grad_s_later[m])
+                if few:
+                    for q in range(bounds[m, 0], bounds[m, 1]):
+                        h[m, place[q]] = derivative[q]
                 multiply_row(grad_s[m], grad_s[m], h[m])
+                if few:
+                    set_at(h[m], place, bounds[m, 0], bounds[m, 1], zero)
                 at = m * steps + first + k
                 before = after = fired_pointer[at]
                 if first + k > 0:
                     before = fired_pointer[at - 1]
-                set_spikes(s, fired, before, after, layer.one)
+                set_at(s, fired, before, after, layer.one)
                 old, new = rows(path[k * keep], m), rows(path[(k + 1) * keep], m)
                 carried = rows(grad_state, m)
                 if layer.trained:
@@ -199,7 +199,7 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     )
                 else:
                     retreat(constants, rules, old, new, s, grad_s[m], carried, grad_s_later[m], grad_current[k, m])
-                set_spikes(s, fired, before, after, zero)
+                set_at(s, fired, before, after, zero)
             if late and layer.late:
                 put_step(ahead, pitch, lanes, k, grad_current[k], samples, layer.neurons)
         return total_left

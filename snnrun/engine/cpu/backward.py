@@ -91,7 +91,7 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
         carry_work[:] = zero
         grad_initial[:] = zero
         carry = carry_work.reshape(2, samples, readout.width)
-        found = np.empty(samples * widest, np.uint16)
+        found, found_derivative = np.empty(samples * widest, np.uint16), np.empty(samples * widest, work.dtype)
         bounds = np.empty((samples, 2), np.int64)
         order = np.empty(1024, np.int32)
         largest = widest
@@ -142,9 +142,11 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
                 entering, entered = (pointer, unit) if lowest else (fired_pointer[number - 1], fired)
                 begins = start if lowest else 0
                 own_fired = fired_pointer[number]
+                listed = active_pointer[number, 0] >= 0
+                places, slopes = (active, derivative) if listed else (found, found_derivative)
                 held = kept_all[samples * steps * below : samples * steps * (below + width)]
                 kept = held.reshape(samples, len(held) // (samples * width), width)
-                if active_pointer[number, 0] < 0:
+                if not listed:
                     checkpoint = checkpoints[saved : saved + states * samples * width].reshape(states, samples, width)
                     recompute(
                     layer, flat, entering, entered, begins, current, own_fired, fired, steps, first, last, checkpoint,
@@ -163,8 +165,8 @@ def layer_retreat(name: str, loops: RowLoops, states: int, late: bool) -> Any:
                     layer, flat, panels, own_fired, fired, steps, first, last, path, keep, x, above, above_start, depth,
                     grad_counts, grad_state, carried_s[samples * below : samples * (below + width)].reshape(
                         samples, width
-                    ), own, h, grad_s, s_work[:width], found, bounds, grads, upper, ahead_above, ahead, offsets, pitch,
-                    lanes, total, active_pointer[number], active, derivative,
+                    ), own, h, grad_s, s_work[:width], bounds, grads, upper, ahead_above, ahead, offsets, pitch, lanes,
+                    total, active_pointer[number], places, slopes,
                 )  # fmt: skip
                 later[padded_samples * below : padded_samples * (below + width)] = own[0].reshape(-1)
                 table_rows = own.reshape((interval + 1) * padded_samples, width)

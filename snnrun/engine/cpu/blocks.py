@@ -38,7 +38,7 @@ class Block:
 
 def blocks_of(batch: int, widest: int) -> list[Block]:
     """Cut a batch; with wide layers a block is larger, since their weights are read once a block and step."""
-    size = 16 if widest <= 512 else 32
+    size = 16 if widest <= 384 else 32
     return [Block(first, min(first + size, batch)) for first in range(0, batch, size)]
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import caching
+from numba import types
+from numba.core import caching, cgutils
+from numba.extending import intrinsic
 
 from snnrun.data.cache import folder
 
@@ -45,11 +47,35 @@ def inner_function(function: Callable[..., Any]) -> Any:
     return numba.njit(function, nogil=True, fastmath=FASTMATH, error_model="numpy")
 
 
+@intrinsic
+def unowned(typing_context, values):  # type: ignore[no-untyped-def]
+    """The same tuple of values, with arrays that do not count who holds them.
+
+    A view of a row would else be counted in and out in one atomic operation each, which takes as long as adding it.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        result = args[0]
+        for k, kind in enumerate(signature.args[0]):
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, builder, builder.extract_value(result, k))
+                array.meminfo = cgutils.get_null_value(array.meminfo.type)
+                array.parent = cgutils.get_null_value(array.parent.type)
+                result = builder.insert_value(result, array._getvalue(), k)
+        return result
+
+    return values(values), generate
+
+
 def kernel(name: str) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function that Python calls, and keep the code on disk under `name`, unique within the engine."""
+    """Compile a function that Python calls, and keep the code on disk under `name`, unique within the engine.
+
+    Python holds its arrays while it runs; it must not return one of them.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = inner_function(function)
+        inner = inner_function(function)
+        dispatcher = inner_function(lambda *values: inner(*unowned(values)))
         dispatcher._cache = _Cache(function, name)
         return dispatcher
 

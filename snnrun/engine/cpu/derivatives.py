@@ -1,12 +1,15 @@
-"""Surrogate derivatives over a row of neurons; the shapes are those of `snnrun.surrogates`."""
+"""Surrogate derivatives over a row of neurons, whole or where they are not cut; shapes as in `snnrun.surrogates`."""
 
 import math
+from functools import cache
 
 import numpy as np
+import torch
 from numba import types
 from numba.extending import overload
 
-from snnrun.engine.cpu.compile import FASTMATH, row_function
+from snnrun.engine.cpu.compile import FASTMATH, inner_function, row_function
+from snnrun.engine.cpu.products import append_within
 from snnrun.engine.cpu.simd import power_of_two
 from snnrun.surrogates import WIDE, Surrogate
 
@@ -116,11 +119,44 @@ def _lobes_row(x, h, slope, height, side):  # type: ignore[no-untyped-def]
         h[n] = height * (exp_negative(-z * z) - side * lobes)
 
 
+@inner_function
+def list_active(x, layer, place, derivative, used):  # type: ignore[no-untyped-def]
+    """Append the neurons of a row whose derivative is not cut, and their derivatives, from `used` on.
+
+    Few are near the threshold, so derivatives are computed for these alone; x is used up.
+
+    Returns:
+        Where they end.
+    """
+    near = append_within(x, layer.reach, place, used)
+    for q in range(used, near):
+        x[q - used] = x[place[q]]
+    derivative_row(x[: near - used], derivative[used:near], layer.curve, layer.slope, layer.height, layer.side)
+    end = used
+    for q in range(used, near):
+        n, h = place[q], derivative[q]
+        place[end], derivative[end] = n, h
+        if abs(h) >= layer.threshold and n < layer.neurons:
+            end += 1
+    return end
+
+
 @row_function
 def cut_row(h, threshold, neurons):  # type: ignore[no-untyped-def]
-    """Set h[n] to 0 where |h[n]| < threshold, and in the padding."""
-    zero = threshold - threshold
+    """Set h[n] to 0 where |h[n]| < threshold, and in the padding; returns how many are left."""
+    zero, left = threshold - threshold, 0
+    h[neurons:] = zero
     for n in range(len(h)):
-        h[n] = h[n] if abs(h[n]) >= threshold else zero
-    for n in range(neurons, len(h)):
-        h[n] = zero
+        if abs(h[n]) >= threshold:
+            left += 1
+        else:
+            h[n] = zero
+    return left
+
+
+@cache
+def reach_of(surrogate: Surrogate) -> float:
+    """A distance from the threshold from which on the derivative is cut, at most half a percent too large."""
+    x = np.exp(np.arange(-14, 18, 0.005)) / surrogate.beta
+    kept = np.flatnonzero(surrogate.derivative(torch.from_numpy(x)).numpy())
+    return float(x[kept[-1] + 1]) if len(kept) and kept[-1] + 1 < len(x) else math.inf

@@ -14,9 +14,10 @@ from snnrun.engine.checks import Takes, check_inputs, check_stack
 from snnrun.engine.cpu.derivatives import curve_of
 from snnrun.engine.cpu.layout import Array, layout_of, tensors_of
 from snnrun.engine.cpu.neurons import EQUATIONS
-from snnrun.engine.cpu.scan import Inputs, Scan, blank, to_tensor
+from snnrun.engine.cpu.scan import Inputs, Scan, to_tensor
 from snnrun.engine.reference import current_of
 from snnrun.engine.types import Layer, Readout, ScanResult
+from snnrun.memory import blank
 
 TAKES = Takes(
     "cpu", torch.device("cpu"), (torch.float32, torch.float64), lambda neuron: EQUATIONS[neuron.name].constants

@@ -3,18 +3,18 @@
 from typing import Any
 
 from snnrun.engine.cpu.compile import inner_function, kernel, row_function
-from snnrun.engine.cpu.derivatives import cut_row, derivative_row
+from snnrun.engine.cpu.derivatives import list_active
 from snnrun.engine.cpu.late import send, send_all, take_step, turn
 from snnrun.engine.cpu.layout import matrix, rules_of
-from snnrun.engine.cpu.products import add_rows, add_rows_of_steps, append_nonzero, append_positive
+from snnrun.engine.cpu.products import add_rows, add_rows_of_steps, append_above
 from snnrun.engine.cpu.rows import RowLoops
 
 
 @inner_function
-def set_spikes(s, fired, first, last, value):  # type: ignore[no-untyped-def]
-    """s[fired[q]] = value for first <= q < last."""
+def set_at(row, place, first, last, value):  # type: ignore[no-untyped-def]
+    """row[place[q]] = value for first <= q < last."""
     for q in range(first, last):
-        s[fired[q]] = value
+        row[place[q]] = value
 
 
 @row_function
@@ -43,7 +43,7 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
             initial: (states, samples, width), or empty for zero.
             interval: steps between checkpoints.
             checkpoints: (chunks, states, samples, width), or empty: the state before every `interval`-th step.
-            work: (states + 3, width).
+            work: (states + 2, width).
             drives: (steps, 1, width), currents of so many steps at once.
             fired_pointer, fired: the spikes, laid out as the events are.
             counts: (samples, neurons), spikes of every neuron.
@@ -59,13 +59,12 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
         """
         samples, neurons = counts.shape
         steps = (len(fired_pointer) - 1) // samples
-        width, states = layer.width, len(work) - 3
+        width, states = layer.width, len(work) - 2
         constants = constant_rows(matrix(flat, layer.constants, layer.constant_rows, width))
         rules = rules_of(layer)
-        weight = matrix(flat, layer.weight, layer.inputs, width)
-        recurrent = matrix(flat, layer.recurrent, layer.senders, width)
+        flat_drives = drives.reshape(-1)
         state = work[:states].reshape(states, 1, width)
-        s, x, h = work[states], work[states + 1], work[states + 2]
+        old, s, x = rows(state, 0), work[states], work[states + 1]
         summed = layer.inputs > 0 and layer.taps == 0
         listed = len(active) > 0 and active_pointer[0] == 0
         zero = layer.one - layer.one
@@ -98,38 +97,32 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                     if ahead == 0:
                         now = drives[: min(len(drives), steps - t)]
                         now[:] = zero
-                        add_rows_of_steps(now, weight, unit, pointer, start + m * steps + t, steps, 1)
+                        add_rows_of_steps(now, flat, layer.weight, unit, pointer, start + m * steps + t, steps, 1)
                 else:
                     drive[:] = zero
                     if layer.inputs == 0 and current.size > 0:
                         copy_row(drive, current[m, t])
                 if layer.senders > 0 and layer.recurrent_taps == 0:
-                    add_rows(drive, recurrent, fired, last_used, used)
+                    add_rows(flat_drives, ahead * width, flat, layer.recurrent, width, fired, last_used, used)
                 if late and layer.late:
                     take_step(drive, pending, pitch, neurons, k)
                 if late and kept.size > 0:
                     copy_row(kept[m, t], drive)
-                old = rows(state, 0)
                 advance(constants, rules, old, old, s, drive, x)
-                set_spikes(s, fired, last_used, used, zero)
+                set_at(s, fired, last_used, used, zero)
                 last_used = used
-                used = append_positive(x, fired, used)
-                set_spikes(s, fired, last_used, used, layer.one)
+                used = append_above(x, zero, fired, used)
+                set_at(s, fired, last_used, used, layer.one)
                 for q in range(last_used, used):
                     counts[m, fired[q]] += layer.one
                 fired_pointer[m * steps + t + 1] = used
                 if listed:
                     begin = active_pointer[m * steps + t]
-                    if len(active) - begin < neurons:
+                    if len(active) - begin < width:
                         listed = False
                         active_pointer[0] = -1
                     else:
-                        derivative_row(x, h, layer.curve, layer.slope, layer.height, layer.side)
-                        cut_row(h, layer.threshold, neurons)
-                        end = append_nonzero(h, active, begin)
-                        for q in range(begin, end):
-                            derivative[q] = h[active[q]]
-                        active_pointer[m * steps + t + 1] = end
+                        active_pointer[m * steps + t + 1] = list_active(x, layer, active, derivative, begin)
                 if late and layer.recurrent_taps > 0:
                     for q in range(last_used, used):
                         own, taps = fired[q] * width, layer.recurrent_taps

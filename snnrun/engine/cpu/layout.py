@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnrun.engine.cpu.compile import inner_function
-from snnrun.engine.cpu.derivatives import curve_of
+from snnrun.engine.cpu.derivatives import curve_of, reach_of
 from snnrun.engine.cpu.late import padded_taps
 from snnrun.engine.cpu.neurons import EQUATIONS, Rules
 from snnrun.engine.cpu.simd import LANES, TILE_BYTES
@@ -37,14 +37,14 @@ def layer_type(real: np.dtype[np.generic]) -> np.dtype[np.void]:
     a neuron. trained: whether a constant needs a gradient. remembers: whether the adjoint needs the states in any case.
     taps, recurrent_taps: bins in which a delayed spike arrives, 0 without delays; each weight then is that many
     numbers. offsets, recurrent_offsets: where the delays begin. late: whether any is delayed. send_late: whether the
-    gradient flows through delayed recurrent spikes. curve ... threshold: the surrogate.
+    gradient flows through delayed recurrent spikes. curve ... reach: the surrogate.
     """
     whole = [
         "neurons", "width", "inputs", "senders", "constant_rows", "weight", "recurrent", "constants", "below",
         "recurrent_panels", "above_panels", "send_back", "carries", "trained", "remembers", "taps", "recurrent_taps",
         "offsets", "recurrent_offsets", "late", "send_late", "curve",
     ]  # fmt: skip
-    broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold"]
+    broken = ["one", "to_zero", "by_one", "through", "slope", "height", "side", "threshold", "reach"]
     return np.dtype([(name, np.int64) for name in whole] + [(name, real) for name in broken], align=True)
 
 
@@ -230,6 +230,7 @@ def _set_numbers(record: np.void, layer: Layer) -> None:
     assert curve is not None
     record["curve"], record["slope"], record["height"], record["side"] = curve
     record["threshold"] = layer.surrogate.cutoff * layer.surrogate.peak
+    record["reach"] = reach_of(layer.surrogate) if record["threshold"] > 0 else np.inf
     record["one"] = 1
     record["to_zero"] = layer.neuron.reset == "zero"
     record["by_one"] = layer.neuron.reset == "subtract"

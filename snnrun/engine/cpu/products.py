@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.engine.cpu.compile import inner_function, row_function
+from snnrun.engine.cpu.compile import inner_function
 from snnrun.engine.cpu.simd import (
     PANEL_BYTES,
     REGISTER_BYTES,
@@ -18,83 +18,39 @@ from snnrun.engine.cpu.simd import (
     trailing_zeros,
 )
 
-# So many rows are added in registers, a part of the row after the other; fewer whole, as every part would end with a
-# branch that the processor cannot foresee.
-MANY = 16
-# Rows of a larger table do not stay in the second-level cache next to what else is read and written.
-CACHED_BYTES = 2**18
-# A row of a gradient is added to for so few events on average that to find its place takes longer than to add.
-FEW = 16
-_gather, _gather_four = gather_of(1), gather_of(4)
+_gather, _gather_two, _gather_four = gather_of(1), gather_of(2), gather_of(4)
 _tile, _tile_one, _tile_two = tile_of(TILE_BYTES // REGISTER_BYTES), tile_of(1), tile_of(2)
 
 
-@row_function
-def _add_four(total, a, b, c, d):  # type: ignore[no-untyped-def]
-    for n in range(len(total)):
-        total[n] += (a[n] + b[n]) + (c[n] + d[n])
-
-
-@row_function
-def _add_one(total, a):  # type: ignore[no-untyped-def]
-    for n in range(len(total)):
-        total[n] += a[n]
-
-
 @inner_function
-def add_rows(total, table, row, first, last):  # type: ignore[no-untyped-def]
-    """total += table[row[e]] summed over first <= e < last."""
-    if last - first >= MANY:
-        _add_many(total, table, row, first, last)
+def add_rows(total, at, table, start, width, row, first, last):  # type: ignore[no-untyped-def]
+    """total[at + n] += table[start + row[e] * width + n] summed over first <= e < last, for n < width.
+
+    total and table are flat. A part of the row at a time, whose sums stay in registers.
+    """
+    if first == last:
         return
-    e = first
-    while e + 4 <= last:
-        _add_four(total, table[row[e]], table[row[e + 1]], table[row[e + 2]], table[row[e + 3]])
-        e += 4
-    while e < last:
-        _add_one(total, table[row[e]])
-        e += 1
-
-
-@inner_function
-def _add_many(total, table, row, first, last):  # type: ignore[no-untyped-def]
-    width, panel = table.shape[1], PANEL_BYTES // total.itemsize
-    flat, n = table.reshape(-1), 0
+    panel, n = PANEL_BYTES // total.itemsize, 0
     while n + 4 * panel <= width:
-        _gather_four(total, n, flat, n, width, row, first, last)
+        _gather_four(total, at + n, table, start + n, width, row, first, last)
         n += 4 * panel
     while n < width:
-        _gather(total, n, flat, n, width, row, first, last)
+        _gather(total, at + n, table, start + n, width, row, first, last)
         n += panel
 
 
 @inner_function
-def add_rows_of_steps(total, table, row, pointer, start, stride, samples):  # type: ignore[no-untyped-def]
-    """total[k, m] += table[row[e]] summed over the events e of sample m < samples at step k.
+def add_rows_of_steps(total, table, start, row, pointer, begin, stride, samples):  # type: ignore[no-untyped-def]
+    """total[k, m] += the rows of the events of sample m < samples at step k; the table begins at `start`, flat.
 
-    They are at pointer[start + m * stride + k] and the next. Of a large table a part of the columns at a time, which
-    stays in the second-level cache where the events are many.
+    The events are at pointer[begin + m * stride + k] and the next.
     """
-    steps, width, panel, count = len(total), table.shape[1], PANEL_BYTES // total.itemsize, 0
+    steps, rows, width = total.shape
+    flat = total.reshape(-1)
     for m in range(samples):
-        count += pointer[start + m * stride + steps] - pointer[start + m * stride]
-    if count < MANY * steps * samples or table.size * table.itemsize <= CACHED_BYTES:
-        for m in range(samples):
-            for k in range(steps):
-                at = start + m * stride + k
-                add_rows(total[k, m], table, row, pointer[at], pointer[at + 1])
-        return
-    flat_total, flat, n = total.reshape(-1), table.reshape(-1), 0
-    while n < width:
-        four = n + 4 * panel <= width
-        for m in range(samples):
-            for k in range(steps):
-                at, goal = start + m * stride + k, (k * total.shape[1] + m) * width + n
-                if four:
-                    _gather_four(flat_total, goal, flat, n, width, row, pointer[at], pointer[at + 1])
-                else:
-                    _gather(flat_total, goal, flat, n, width, row, pointer[at], pointer[at + 1])
-        n += 4 * panel if four else panel
+        for k in range(steps):
+            at = begin + m * stride + k
+            add_rows(flat, (k * rows + m) * width, table, start, width, row, pointer[at], pointer[at + 1])
 
 
 @inner_function
@@ -102,8 +58,8 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
     """target[unit[e]] += grads[k * source_stride + m] over the events e of all samples m at all steps k.
 
     Events are sorted by unit first, so that a row of `target` is loaded and stored once: with many events a unit
-    that halves the traffic. A panel at a time, since that much of `grads` fits in the first-level cache, unless events
-    are few. The events of (m, k) are at pointer[start + m * sample_stride + k] and the next.
+    that halves the traffic. Two panels at a time, since that much of `grads` fits in the first-level cache. The
+    events of (m, k) are at pointer[start + m * sample_stride + k] and the next.
 
     Args:
         grads: (steps * source_stride, width).
@@ -130,19 +86,19 @@ def add_outer(target, pointer, unit, start, samples, sample_stride, source_strid
                 order[place] = k * source_stride + m
                 begin[unit[e]] = place + 1
     width, panel = target.shape[1], PANEL_BYTES // target.itemsize
-    flat_target, flat_grads, few, n = target.reshape(-1), grads.reshape(-1), total < FEW * units, 0
+    flat_target, flat_grads, n = target.reshape(-1), grads.reshape(-1), 0
     while n < width:
-        four = few and n + 4 * panel <= width
+        two = n + 2 * panel <= width
         first = 0
         for c in range(units):
             last = begin[c]
             if last > first:
-                if four:
-                    _gather_four(flat_target, c * width + n, flat_grads, n, width, order, first, last)
+                if two:
+                    _gather_two(flat_target, c * width + n, flat_grads, n, width, order, first, last)
                 else:
                     _gather(flat_target, c * width + n, flat_grads, n, width, order, first, last)
             first = last
-        n += 4 * panel if four else panel
+        n += 2 * panel if two else panel
     return order
 
 
@@ -186,18 +142,18 @@ def multiply_at(a, b, start, c, place, bounds):  # type: ignore[no-untyped-def]
             q += 1
 
 
-def append_of(comparison: str) -> Any:
-    """Make the search for the numbers of a row that compare so with 0."""
-    bits = bits_of(comparison)
+def append_of(comparison: str, absolute: bool) -> Any:
+    """Make the search for the numbers of a row that compare so with a bound."""
+    bits = bits_of(comparison, absolute)
 
     @inner_function
-    def append(x, place, used):  # type: ignore[no-untyped-def]
+    def append(x, bound, place, used):  # type: ignore[no-untyped-def]
         """Append to `place`, from `used` on, every n whose x[n] is found; returns where they end."""
         lanes = PANEL_BYTES // x.itemsize
         for start in range(0, len(x), 64):
             word = np.uint64(0)
             for n in range(start, min(start + 64, len(x)), lanes):
-                word |= bits(x, n) << np.uint64(n - start)
+                word |= bits(x, n, bound) << np.uint64(n - start)
             while word != 0:
                 place[used] = start + trailing_zeros(word)
                 used += 1
@@ -207,4 +163,4 @@ def append_of(comparison: str) -> Any:
     return append
 
 
-append_positive, append_nonzero = append_of(">"), append_of("!=")
+append_above, append_within = append_of(">", False), append_of("<=", True)

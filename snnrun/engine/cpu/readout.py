@@ -28,7 +28,6 @@ def scan_readout(readout, flat, fired_pointer, fired, interval, checkpoints, wor
     """
     samples, steps, outputs = output.shape
     width = readout.width
-    weight = matrix(flat, readout.weight, readout.senders, width)
     decays = matrix(flat, readout.decays, 2, width)
     f, o = work[0], work[1]
     zero = f.dtype.type(0)
@@ -40,7 +39,7 @@ def scan_readout(readout, flat, fired_pointer, fired, interval, checkpoints, wor
                 checkpoints[t // interval, m] = f
             scale_row(f, decays[1])
             at = m * steps + t
-            add_rows(f, weight, fired, fired_pointer[at], fired_pointer[at + 1])
+            add_rows(f, 0, flat, readout.weight, width, fired, fired_pointer[at], fired_pointer[at + 1])
             integrate(f, o, decays[0])
             copy_row(output[m, t], o[:outputs])
 
@@ -68,7 +67,7 @@ def decay_gradients(  # type: ignore[no-untyped-def]
     readout, flat, fired_pointer, fired, first, last, checkpoint, output, carry, grad_output, grads, f
 ):
     """Add the gradients of the readout's decays over a chunk; `carry` is the adjoint's before the chunk."""
-    weight = matrix(flat, readout.weight, readout.senders, readout.width)
+    flat_f = f.reshape(-1)
     decays = matrix(flat, readout.decays, 2, readout.width)
     target = matrix(grads, readout.decays, 2, readout.width)
     samples, steps, outputs = output.shape
@@ -80,7 +79,9 @@ def decay_gradients(  # type: ignore[no-untyped-def]
             copy_row(f[k + 1], f[k])
             scale_row(f[k + 1], decays[1])
             at = m * steps + first + k
-            add_rows(f[k + 1], weight, fired, fired_pointer[at], fired_pointer[at + 1])
+            first_event, last_event = fired_pointer[at], fired_pointer[at + 1]
+            goal = (k + 1) * readout.width
+            add_rows(flat_f, goal, flat, readout.weight, readout.width, fired, first_event, last_event)
         for n in range(outputs):
             grad_o, grad_f = carry[0, m, n], carry[1, m, n]
             for t in range(last - 1, first - 1, -1):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from snnrun.engine.cpu.layout import Array, Layout
 from snnrun.engine.cpu.neurons import EQUATIONS
 from snnrun.engine.cpu.readout import scan_readout
 from snnrun.engine.cpu.rows import row_loops
-from snnrun.memory import OWN_MAPPING, zeros
+from snnrun.memory import blank
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
 DRIVE_BYTES = 2**17  # of the currents that are summed at once; a part of the columns is to stay in the cache
@@ -27,7 +27,6 @@ LATE_STEPS = 100  # of a chunk with delays, at least
 
 Indices = NDArray[np.int64]
 Units = NDArray[np.int32]
-Number = TypeVar("Number", bound=np.generic)
 
 
 @cache
@@ -36,12 +35,6 @@ def kernels(model: str, late: bool) -> tuple[Any, Any]:
     equations = EQUATIONS[model]
     loops = row_loops(equations)
     return layer_scan(model, loops, late), layer_retreat(model, loops, equations.states, late)
-
-
-def blank(shape: int | tuple[int, ...], kind: np.dtype[Number]) -> NDArray[Number]:
-    """Memory that the loops write before they read it."""
-    large = int(np.prod(shape)) * kind.itemsize >= OWN_MAPPING
-    return zeros(shape, kind) if large else np.empty(shape, kind)
 
 
 @dataclass(frozen=True)
@@ -176,10 +169,10 @@ class Scan:
             begin = self.states * samples * self.chunks * int(layer["below"]) * self.keep
             own = checkpoints[begin : begin + size].reshape(-1, self.states, samples, width)
             fired = blank(2 * self.steps * int(layer["neurons"]), np.dtype(np.int32))
-            work = blank((self.states + 3, width), real)
+            work = blank((self.states + 2, width), real)
             drives = blank((min(self.steps, max(1, DRIVE_BYTES // (width * real.itemsize))), 1, width), real)
             room = self._room(samples, layer)
-            active, derivative = np.empty(room, np.uint16), blank(room, real)
+            active, derivative = blank(room, np.dtype(np.uint16)), blank(room, real)
             active_pointers[k, 0] = 0 if room else -1
             pending = blank(int(layer["neurons"]) * self.pitch, real)
             size, begin = samples * self.steps * width, samples * self.steps * int(layer["below"])
@@ -228,7 +221,7 @@ class Scan:
         needs_states = layer["carries"] or layer["trained"] or layer["remembers"] or self.layout.span > 0
         if not self.keep or layer["threshold"] == 0 or needs_states or layer["neurons"] > MOST_LISTED:
             return 0
-        return int(samples * self.steps * layer["neurons"] // LISTED_SHARE + layer["neurons"])
+        return int(samples * self.steps * layer["neurons"] // LISTED_SHARE + layer["width"])
 
     def backward(
         self, flat: Array, panels: Array, output: Array, grad_output: Array, grad_counts: Array, grad_current: Array
@@ -244,7 +237,8 @@ class Scan:
         layout, groups = self.layout, groups_of(self.blocks, flat.nbytes)
 
         def work(group: list[Block]) -> tuple[Array, list[Array], Indices]:
-            grads = zeros(len(flat), layout.real)
+            grads = blank(len(flat), layout.real)
+            grads[:] = 0
             active = np.zeros(len(layout.table), np.int64)
             initial = [
                 self._backward_block(block, flat, panels, output, grad_output, grad_counts, grad_current, grads, active)

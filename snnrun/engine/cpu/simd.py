@@ -29,6 +29,13 @@ def _lanes(numbers: range) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
+def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
+    """A vector with the scalar in every lane."""
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
 def tile_of(vectors: int) -> Any:
     """Make the product of a tile of TILE_ROWS rows and as many columns as fill so many vectors."""
 
@@ -56,8 +63,6 @@ def tile_of(vectors: int) -> Any:
             fma = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{element.bitwidth}"
             )
-            first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-            nothing = ir.Constant(vector, ir.Undefined)
 
             def at(row: Any, offset: Any) -> Any:
                 return builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
@@ -83,9 +88,7 @@ def tile_of(vectors: int) -> Any:
                 ]
                 for m in range(TILE_ROWS):
                     scalar = builder.load(builder.gep(a_row, [builder.add(builder.mul(a_stride, number(m)), k)]))
-                    spread = builder.shuffle_vector(
-                        builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0)), nothing, first_lane
-                    )
+                    spread = _spread(builder, scalar, vector)
                     for v in range(vectors):
                         total = sums[m * vectors + v]
                         builder.store(builder.call(fma, [spread, factors[v], builder.load(total)]), total)
@@ -98,12 +101,12 @@ def tile_of(vectors: int) -> Any:
     return multiply
 
 
-def bits_of(comparison: str) -> Any:
-    """Make the comparison of a panel with 0."""
+def bits_of(comparison: str, absolute: bool) -> Any:
+    """Make the comparison of a panel with a bound, of its numbers or of their absolute values."""
 
     @intrinsic
-    def bits(typing_context, x, start):  # type: ignore[no-untyped-def]
-        """Integer whose bit k says how x[start + k] compares with 0, for one panel; x is flat and contiguous."""
+    def bits(typing_context, x, start, bound):  # type: ignore[no-untyped-def]
+        """Integer whose bit k says how x[start + k] compares with `bound`, for one panel; x is flat and contiguous."""
         element = x.dtype
         lanes = PANEL_BYTES * 8 // element.bitwidth
 
@@ -111,10 +114,14 @@ def bits_of(comparison: str) -> Any:
             vector = ir.VectorType(context.get_value_type(element), lanes)
             place = pointer_to(context, builder, signature.args[0], args[0], args[1])
             values = builder.load(builder.bitcast(place, vector.as_pointer()), align=element.bitwidth // 8)
-            found = builder.fcmp_ordered(comparison, values, ir.Constant(vector, [0.0] * lanes))
+            if absolute:
+                name = f"llvm.fabs.v{lanes}f{element.bitwidth}"
+                size = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name)
+                values = builder.call(size, [values])
+            found = builder.fcmp_ordered(comparison, values, _spread(builder, args[2], vector))
             return builder.zext(builder.bitcast(found, ir.IntType(lanes)), ir.IntType(64))
 
-        return types.uint64(x, types.intp), generate
+        return types.uint64(x, types.intp, element), generate
 
     return bits
 

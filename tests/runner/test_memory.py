@@ -1,0 +1,73 @@
+"""Mappings of large arrays: used again, never while somebody holds them, and few that nobody uses."""
+
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
+import numpy as np
+import pytest
+import torch
+
+from snnrun import memory
+from snnrun.memory import OWN_MAPPING, blank, zeros
+
+FLOAT = np.dtype(np.float32)
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array begins."""
+    return array.ctypes.data
+
+
+@pytest.fixture(autouse=True)
+def _nothing_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory._Lease, "_idle", [])
+
+
+def test_a_mapping_is_used_again_when_the_last_view_has_gone() -> None:
+    first = blank((1000, 300), FLOAT)
+    view, at = first[10:20, ::2], address(first)
+    held = torch.from_numpy(view)
+    del first, view
+    assert address(blank((1000, 300), FLOAT)) != at
+    del held
+    second, third = blank((1000, 300), FLOAT), blank((1000, 300), FLOAT)
+    assert address(second) == at != address(third)
+
+
+def test_a_length_that_changes_a_little_finds_its_mapping_again() -> None:
+    first = blank(1_000_000, FLOAT)
+    at = address(first)
+    del first
+    second = blank(990_000, FLOAT)
+    assert (address(second), second.shape, second.dtype) == (at, (990_000,), FLOAT)
+
+
+def test_zeros_are_zeros_though_mappings_are_dirty() -> None:
+    blank(OWN_MAPPING, FLOAT).fill(7)
+    assert not zeros(OWN_MAPPING, FLOAT).any()
+
+
+def test_what_waits_is_bounded_and_the_longest_idle_goes_first() -> None:
+    several = [blank(memory.IDLE_BYTES // 16, FLOAT) for _ in range(6)]
+    last = address(several[-1])
+    while several:
+        several.pop(0)
+    assert sum(map(len, memory._Lease._idle)) <= memory.IDLE_BYTES
+    assert address(blank(memory.IDLE_BYTES // 16, FLOAT)) == last
+    del several[:]
+    blank(memory.IDLE_BYTES, FLOAT)
+    assert memory._Lease._idle == []
+
+
+def test_threads_never_share_a_mapping() -> None:
+    def work(number: int) -> bool:
+        for _ in range(200):
+            array = blank(OWN_MAPPING // 4, FLOAT)
+            array[::1024] = number
+            sleep(0)  # let another thread go on
+            if not (array[::1024] == number).all():
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
