@@ -20,13 +20,14 @@ def events(units: int, mean: float, random: np.random.Generator) -> tuple[np.nda
 
 @pytest.mark.parametrize("width", [16, 64, 112])  # numbers of a row: parts of four panels, and what is left
 @pytest.mark.parametrize("mean", [0.3, 60])  # events of a step
-def test_rows_of_all_steps(width, mean):
+@pytest.mark.parametrize("rows", [20, 10_000])  # a table of more than CACHED_BYTES is summed in parts
+def test_rows_of_all_steps(rows, width, mean):
     random = np.random.default_rng(width)
     pointer, unit, counts = events(20, mean, random)
-    flat, total = random.normal(size=5 + 20 * width), random.normal(size=(STEPS - 1, 4, width))
+    flat, total = random.normal(size=5 + rows * width), random.normal(size=(STEPS - 1, 4, width))
     expected = total.copy()
-    expected[:, :SAMPLES] += (counts @ flat[5:].reshape(20, width))[:, 1:].transpose(1, 0, 2)
-    add_rows_of_steps(total, flat, 5, unit, pointer, 1, STEPS, SAMPLES)
+    expected[:, :SAMPLES] += (counts @ flat[5 : 5 + 20 * width].reshape(20, width))[:, 1:].transpose(1, 0, 2)
+    add_rows_of_steps(total, flat, 5, rows, unit, pointer, 1, STEPS, SAMPLES)
     np.testing.assert_allclose(total, expected, atol=1e-12)
 
 

@@ -97,13 +97,14 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                     if ahead == 0:
                         now = drives[: min(len(drives), steps - t)]
                         now[:] = zero
-                        add_rows_of_steps(now, flat, layer.weight, unit, pointer, start + m * steps + t, steps, 1)
+                        first = start + m * steps + t
+                        add_rows_of_steps(now, flat, layer.weight, layer.inputs, unit, pointer, first, steps, 1)
                 else:
                     drive[:] = zero
                     if layer.inputs == 0 and current.size > 0:
                         copy_row(drive, current[m, t])
                 if layer.senders > 0 and layer.recurrent_taps == 0:
-                    add_rows(flat_drives, ahead * width, flat, layer.recurrent, width, fired, last_used, used)
+                    add_rows(flat_drives, ahead * width, flat, layer.recurrent, width, width, fired, last_used, used)
                 if late and layer.late:
                     take_step(drive, pending, pitch, neurons, k)
                 if late and kept.size > 0:

@@ -18,13 +18,15 @@ from snnrun.engine.cpu.simd import (
     trailing_zeros,
 )
 
+# Larger tables do not stay in the caches between one step and the next.
+CACHED_BYTES = 2**23
 _gather, _gather_two, _gather_four = gather_of(1), gather_of(2), gather_of(4)
 _tile, _tile_one, _tile_two = tile_of(TILE_BYTES // REGISTER_BYTES), tile_of(1), tile_of(2)
 
 
 @inner_function
-def add_rows(total, at, table, start, width, row, first, last):  # type: ignore[no-untyped-def]
-    """total[at + n] += table[start + row[e] * width + n] summed over first <= e < last, for n < width.
+def add_rows(total, at, table, start, stride, width, row, first, last):  # type: ignore[no-untyped-def]
+    """total[at + n] += table[start + row[e] * stride + n] summed over first <= e < last, for n < width.
 
     total and table are flat. A part of the row at a time, whose sums stay in registers.
     """
@@ -32,25 +34,31 @@ def add_rows(total, at, table, start, width, row, first, last):  # type: ignore[
         return
     panel, n = PANEL_BYTES // total.itemsize, 0
     while n + 4 * panel <= width:
-        _gather_four(total, at + n, table, start + n, width, row, first, last)
+        _gather_four(total, at + n, table, start + n, stride, row, first, last)
         n += 4 * panel
     while n < width:
-        _gather(total, at + n, table, start + n, width, row, first, last)
+        _gather(total, at + n, table, start + n, stride, row, first, last)
         n += panel
 
 
 @inner_function
-def add_rows_of_steps(total, table, start, row, pointer, begin, stride, samples):  # type: ignore[no-untyped-def]
-    """total[k, m] += the rows of the events of sample m < samples at step k; the table begins at `start`, flat.
+def add_rows_of_steps(total, table, start, rows, row, pointer, begin, stride, samples):  # type: ignore[no-untyped-def]
+    """total[k, m] += the rows of the events of sample m < samples at step k.
 
-    The events are at pointer[begin + m * stride + k] and the next.
+    The table of so many rows begins at `start`, flat; the events are at pointer[begin + m * stride + k] and the next.
+    Of a table too large for the caches a part of the columns at a time, whose rows are read for all steps and samples.
     """
-    steps, rows, width = total.shape
-    flat = total.reshape(-1)
-    for m in range(samples):
-        for k in range(steps):
-            at = begin + m * stride + k
-            add_rows(flat, (k * rows + m) * width, table, start, width, row, pointer[at], pointer[at + 1])
+    steps, places, width = total.shape
+    flat, panel, n = total.reshape(-1), PANEL_BYTES // total.itemsize, 0
+    part = width if rows * width * table.itemsize <= CACHED_BYTES else 4 * panel
+    while n < width:
+        for m in range(samples):
+            for k in range(steps):
+                at, goal = begin + m * stride + k, (k * places + m) * width + n
+                add_rows(
+                    flat, goal, table, start + n, width, min(part, width - n), row, pointer[at], pointer[at + 1]
+                )  # fmt: skip
+        n += part
 
 
 @inner_function

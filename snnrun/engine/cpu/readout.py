@@ -39,7 +39,7 @@ def scan_readout(readout, flat, fired_pointer, fired, interval, checkpoints, wor
                 checkpoints[t // interval, m] = f
             scale_row(f, decays[1])
             at = m * steps + t
-            add_rows(f, 0, flat, readout.weight, width, fired, fired_pointer[at], fired_pointer[at + 1])
+            add_rows(f, 0, flat, readout.weight, width, width, fired, fired_pointer[at], fired_pointer[at + 1])
             integrate(f, o, decays[0])
             copy_row(output[m, t], o[:outputs])
 
@@ -80,8 +80,8 @@ def decay_gradients(  # type: ignore[no-untyped-def]
             scale_row(f[k + 1], decays[1])
             at = m * steps + first + k
             first_event, last_event = fired_pointer[at], fired_pointer[at + 1]
-            goal = (k + 1) * readout.width
-            add_rows(flat_f, goal, flat, readout.weight, readout.width, fired, first_event, last_event)
+            width = readout.width
+            add_rows(flat_f, (k + 1) * width, flat, readout.weight, width, width, fired, first_event, last_event)
         for n in range(outputs):
             grad_o, grad_f = carry[0, m, n], carry[1, m, n]
             for t in range(last - 1, first - 1, -1):
