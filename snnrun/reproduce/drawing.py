@@ -24,6 +24,7 @@ PANEL_INCHES = 3.5, 3.1
 LEGEND_INCHES = 1.4
 NEAREST = 0.15  # share of a logarithmic axis between two places that have room for both labels
 MOST_INSIDE = 4  # curves whose legend finds room between them
+LEGEND_SHARE = 0.4  # height of a legend above the curves, as a share of theirs
 
 
 def draw(content: Content) -> Iterator[tuple[str, str, Figure]]:
@@ -114,7 +115,9 @@ def _scaling(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Val
             style = f"{MARKERS[k]}{LINES[k % len(LINES)]}"
             panel.loglog(sizes[kept], values[kept], style, color=COLOURS[k], label=told, markersize=4, linewidth=1.2)
         panel.set(xlabel=asked["x_title"], ylabel=title)
-        panel.legend(frameon=False, fontsize=FONT_SIZE - 2)
+        low, high = panel.get_ylim()
+        panel.set_ylim(low, high * (high / low) ** LEGEND_SHARE)  # room above all curves, on a logarithmic axis
+        panel.legend(frameon=False, fontsize=FONT_SIZE - 2, loc="upper left")
     return figure
 
 
