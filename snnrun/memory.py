@@ -59,7 +59,8 @@ def _mapping(count: int) -> mmap.mmap:
 class _Lease:
     """A mapping in use; when the last array in it has gone, it waits for another use.
 
-    The system takes longer to give a page than a scan takes to fill it.
+    The system takes longer to give a page than a scan takes to fill it. Nobody waits for the lock: the collector may
+    end a lease anywhere, in a thread that holds it too, and a mapping that is not kept or found costs little.
     """
 
     _idle: ClassVar[list[mmap.mmap]] = []  # the longest idle first
@@ -75,14 +76,20 @@ class _Lease:
         }  # fmt: skip
 
     def _take(self, count: int) -> mmap.mmap:
-        with self._lock:
-            for k in range(len(self._idle) - 1, -1, -1):
-                if len(self._idle[k]) == count:
-                    return self._idle.pop(k)
+        if self._lock.acquire(blocking=False):
+            try:
+                for k in range(len(self._idle) - 1, -1, -1):
+                    if len(self._idle[k]) == count:
+                        return self._idle.pop(k)
+            finally:
+                self._lock.release()
         return _mapping(count)
 
     def __del__(self) -> None:
-        with self._lock:
-            self._idle.append(self._memory)
-            while sum(map(len, self._idle)) > IDLE_BYTES:
-                self._idle.pop(0)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._idle.append(self._memory)
+                while sum(map(len, self._idle)) > IDLE_BYTES:
+                    self._idle.pop(0)
+            finally:
+                self._lock.release()

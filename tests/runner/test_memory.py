@@ -71,3 +71,11 @@ def test_threads_never_share_a_mapping() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(8)))
+
+
+def test_a_lease_that_ends_while_another_is_made_does_not_wait() -> None:
+    array = blank(OWN_MAPPING, FLOAT)
+    with memory._Lease._lock:  # as where the collector runs within `_take`
+        del array
+        assert blank(OWN_MAPPING, FLOAT).size == OWN_MAPPING
+    assert memory._Lease._idle == []
