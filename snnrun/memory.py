@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 OWN_MAPPING = 2**18  # bytes
 LARGE_PAGE = 2**21
-IDLE_BYTES = 2**24  # of all mappings together that wait for another use; more is held for little time won
+IDLE_BYTES = 3 * 2**23  # of all mappings together that wait for another use; fewer cost time, more memory
 Number = TypeVar("Number", bound=np.generic)
 
 
