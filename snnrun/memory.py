@@ -86,7 +86,7 @@ class _Lease:
         return _mapping(count)
 
     def __del__(self) -> None:
-        if self._lock.acquire(blocking=False):
+        if len(self._memory) <= IDLE_BYTES and self._lock.acquire(blocking=False):
             try:
                 self._idle.append(self._memory)
                 while sum(map(len, self._idle)) > IDLE_BYTES:

@@ -133,6 +133,12 @@ def test_active_places_are_listed_or_there_are_too_many(share, cutoff):
         assert 0.02 < agree(case).active[0] < 0.9
 
 
+def test_more_neurons_than_two_bytes_can_number():
+    # Those that fire, and so the active ones, are spread over all of them.
+    case = exactly(sizes=(70_000,), recurrent=False, batch=1, steps=3, channels=2, rate=0.9, gain=2.0, surrogate=CUT)
+    assert 0 < float(agree(case).active) < 0.5
+
+
 def test_listed_places_need_no_checkpoints():
     problem = Problem(exactly(detach_reset=True, surrogate=CUT, steps=40))
     layers, listed = problem.layers(problem.leaves), []

@@ -54,9 +54,12 @@ def test_what_waits_is_bounded_and_the_longest_idle_goes_first() -> None:
         several.pop(0)
     assert sum(map(len, memory._Lease._idle)) <= memory.IDLE_BYTES
     assert address(blank(memory.IDLE_BYTES // 16, FLOAT)) == last
-    del several[:]
+
+
+def test_what_is_too_long_to_wait_drives_out_nothing() -> None:
+    small = address(blank(OWN_MAPPING, FLOAT))
     blank(memory.IDLE_BYTES, FLOAT)
-    assert memory._Lease._idle == []
+    assert address(blank(OWN_MAPPING, FLOAT)) == small
 
 
 def test_threads_never_share_a_mapping() -> None:

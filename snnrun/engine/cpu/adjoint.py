@@ -62,14 +62,14 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     if layer.inputs == 0 and current.size > 0:
                         copy_row(x[k, m], current[m, first + k])
             if layer.inputs > 0 and layer.taps == 0:
-                now = x[: last - first]
-                begin = start + first
+                now, begin = x[: last - first], start + first
                 add_rows_of_steps(now, flat, layer.weight, layer.inputs, unit, pointer, begin, steps, samples)
             if layer.senders > 0 and layer.recurrent_taps == 0:
                 skipped = 1 if first == 0 else 0
                 now, begin = x[skipped : last - first], first + skipped - 1
-                senders = layer.senders
-                add_rows_of_steps(now, flat, layer.recurrent, senders, fired, fired_pointer, begin, steps, samples)
+                add_rows_of_steps(
+                    now, flat, layer.recurrent, layer.senders, fired, fired_pointer, begin, steps, samples
+                )  # fmt: skip
         for m in range(samples):
             path[0, :, m] = checkpoint[:, m]
             s[:] = zero

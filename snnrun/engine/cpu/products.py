@@ -52,12 +52,11 @@ def add_rows_of_steps(total, table, start, rows, row, pointer, begin, stride, sa
     flat, panel, n = total.reshape(-1), PANEL_BYTES // total.itemsize, 0
     part = width if rows * width * table.itemsize <= CACHED_BYTES else 4 * panel
     while n < width:
+        wide = min(part, width - n)
         for m in range(samples):
             for k in range(steps):
                 at, goal = begin + m * stride + k, (k * places + m) * width + n
-                add_rows(
-                    flat, goal, table, start + n, width, min(part, width - n), row, pointer[at], pointer[at + 1]
-                )  # fmt: skip
+                add_rows(flat, goal, table, start + n, width, wide, row, pointer[at], pointer[at + 1])
         n += part
 
 

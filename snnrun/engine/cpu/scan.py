@@ -21,7 +21,8 @@ from snnrun.engine.cpu.rows import row_loops
 from snnrun.memory import blank
 
 CURRENT_BYTES = 128_000_000  # as much as 1000 steps of 128 samples of 200 neurons take
-DRIVE_BYTES = 2**17  # of the currents that are summed at once; a part of the columns is to stay in the cache
+# Of the currents that are summed at once: input and recurrent weights then drive one another out of the cache less.
+DRIVE_BYTES = 2**17
 LISTED_SHARE = 8  # one of so many neuron-steps may be active for the active ones to be listed
 LATE_STEPS = 100  # of a chunk with delays, at least
 
