@@ -40,8 +40,9 @@ class Case:
 class Problem:
     """Leaf tensors of a case, the same for every engine."""
 
-    def __init__(self, case: Case, seed: int = 0) -> None:
+    def __init__(self, case: Case, seed: int = 0, device: str = "cpu") -> None:
         self.case = case
+        self.device = device
         generator = torch.Generator().manual_seed(seed)
 
         def normal(*shape: int) -> Tensor:
@@ -69,12 +70,14 @@ class Problem:
             self.leaves["decay_syn"] = decays(case.outputs)
         fired = torch.rand(case.batch, case.steps, case.channels, generator=generator) < case.rate
         self.counts = fired.to(case.dtype) * torch.randint(1, 3, fired.shape, generator=generator)
+        self.counts = self.counts.to(device)
         if case.inputs == "dense":
-            self.leaves["inputs"] = self.counts + 0.3 * normal(*fired.shape)
+            self.leaves["inputs"] = self.counts + 0.3 * normal(*fired.shape).to(device)
         if case.inputs == "current":
             self.leaves["inputs"] = case.gain * normal(case.batch, case.steps, case.sizes[0])
-        self.output_gradient = normal(case.batch, case.steps, case.outputs)
-        self.count_gradients = [normal(case.batch, n) for n in case.sizes]
+        self.output_gradient = normal(case.batch, case.steps, case.outputs).to(device)
+        self.count_gradients = [normal(case.batch, n).to(device) for n in case.sizes]
+        self.leaves = {name: leaf.to(device) for name, leaf in self.leaves.items()}
 
     def neuron(self, size: int) -> Neuron:
         """The neuron model of the case."""
@@ -84,7 +87,8 @@ class Problem:
             "b": (0.0, 2.0), "q": 1.0, "reset": self.case.reset, "detach_reset": self.case.detach_reset,
         }  # fmt: skip
         taken = inspect.signature(make).parameters
-        return make(neurons=size, **{name: value for name, value in known.items() if name in taken})
+        made = make(neurons=size, **{name: value for name, value in known.items() if name in taken})
+        return made.to(self.device)
 
     def layers(self, leaves: dict[str, Tensor]) -> list[Layer]:
         """The layers of the case."""
@@ -118,9 +122,9 @@ class Problem:
         return result, {name: torch.zeros_like(x) if x.grad is None else x.grad for name, x in leaves.items()}
 
 
-def compare(case: Case, engine: Engine, seed: int, tolerance: float) -> ScanResult:
+def compare(case: Case, engine: Engine, seed: int, tolerance: float, device: str = "cpu") -> ScanResult:
     """Assert that spikes are identical, and outputs and gradients equal to `tolerance` of their largest entry."""
-    problem = Problem(case, seed)
+    problem = Problem(case, seed, device)
     expected, expected_gradients = problem.run(ReferenceEngine())
     found, gradients = problem.run(engine)
     for a, b in zip(expected.spikes, found.spikes, strict=True):

@@ -1,7 +1,11 @@
 """What the CPU engine refuses and how it says so, denormals, and the cache of compiled code."""
 
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,10 +103,41 @@ def test_compiled_code_is_found_again(monkeypatch, tmp_path, caplog):
     for compilations in (1, 1):
         assert compile.kernel("sum-of-two")(lambda a, b: a + b)(2.0, 3.0) == 5
         assert caplog.text.count("compiling sum-of-two of the CPU engine") == compilations
-    for file in tmp_path.rglob("*.nb?"):
+    for file in tmp_path.rglob("*.nbc"):
         file.write_bytes(b"damaged")
     assert compile.kernel("sum-of-two")(lambda a, b: a + b)(2.0, 3.0) == 5
     assert caplog.text.count("compiling sum-of-two") == 2
+
+
+COUNTS = """
+import sys
+import torch
+from snnrun.data.batch import EventBatch
+from snnrun.engine.cpu import CpuEngine
+from snnrun.engine.reference import ReferenceEngine
+from tests.engine.problems import Case, Problem
+
+for name in sys.argv[1:]:
+    problem = Problem(Case(neuron=name, gain=1.0, outputs=0))
+    events, layers = EventBatch.from_dense(problem.counts), problem.layers(problem.leaves)
+    expected, found = (engine.scan(events, layers, None).counts[0] for engine in (ReferenceEngine(), CpuEngine()))
+    print(name, bool(expected.any() and torch.equal(expected, found)))
+"""
+
+
+def test_kernels_compiled_apart_are_not_mistaken_for_one_another(tmp_path):
+    def run(*names: str) -> str:
+        command = [sys.executable, "-c", COUNTS, *names]
+        paths = {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+        # The order of a set, which differs from process to process, is a part of numba's names.
+        variables = os.environ | paths | {"PYTHONHASHSEED": "0"}
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
+
+    assert run("lif") == "lif True\n"
+    assert run("cuba_lif") == "cuba_lif True\n"
+    files = set(tmp_path.rglob("*.nbc"))
+    assert run("lif", "cuba_lif") == "lif True\ncuba_lif True\n"
+    assert set(tmp_path.rglob("*.nbc")) == files
 
 
 @pytest.mark.parametrize("count", [0, 1, 16, 17, 511, 512, 513, 1024, 1536, 2048])

@@ -13,7 +13,7 @@ Spikes are lists of indices. Products with recurrent weights in the backward pas
     neurons/    step and adjoint of every model                derivatives surrogate derivatives
     products    sums over events, matrix products              late        delayed connections
     simd, simd_late                     vector instructions
-    layout      where weights lie in memory                    compile     numba, and its cache on disk
+    layout      where weights lie in memory                    compile     numba; code_cache: what it made, on disk
 """
 
 from snnrun.engine.cpu.engine import CpuEngine

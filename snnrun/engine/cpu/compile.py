@@ -1,29 +1,24 @@
-"""Compilation of the engine's loops by numba, and the cache of compiled code on disk.
+"""Compilation of the engine's loops by numba."""
 
-numba's own cache looks at one source file only and never finds functions again that were made for a neuron model. Here
-the folder is named after the content of all sources of the engine, so it never goes stale, an entry after the model.
-"""
-
-import hashlib
-import logging
-import sys
+import itertools
+import secrets
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
 from numba import types
-from numba.core import caching, cgutils
+from numba.core import cgutils
+from numba.core.bytecode import FunctionIdentity
 from numba.extending import intrinsic
 
-from snnrun.data.cache import folder
-
-log = logging.getLogger(__name__)
+from snnrun.engine.cpu.code_cache import CodeCache
 
 # Products and sums may be fused, and -0 be 0; no reordering, so that a spike falls as in the reference engine.
 FASTMATH = {"contract", "nsz"}
+
+# numba tells functions of one name apart by a count, from 1 in every process. Kernels that were compiled in different
+# processes would then have symbols in common, and the first to be loaded would be run in the place of the second.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))
 
 
 def row_function(function: Callable[..., Any]) -> Any:
@@ -76,71 +71,7 @@ def kernel(name: str) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         inner = inner_function(function)
         dispatcher = inner_function(lambda *values: inner(*unowned(values)))
-        dispatcher._cache = _Cache(function, name)
+        dispatcher._cache = CodeCache(function, name)
         return dispatcher
 
     return decorate
-
-
-@cache
-def _sources_digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-class _Locator(caching._CacheLocator):
-    """Says where a function's compiled code is kept."""
-
-    def get_cache_path(self) -> str:
-        python = f"python-{sys.version_info.major}.{sys.version_info.minor}"
-        return str(folder() / "engine" / f"{_sources_digest()}-{python}-numba-{numba.__version__}")
-
-    def get_source_stamp(self) -> str:
-        return ""
-
-    def get_disambiguator(self) -> str:
-        return ""
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_Locator":
-        return cls()
-
-
-class _Implementation(caching.CompileResultCacheImpl):
-    _locator_classes = (_Locator,)
-
-
-class _Cache(caching.FunctionCache):
-    """Cache of one kernel. A cache that cannot be read or written costs a compilation, nothing else."""
-
-    _impl_class = _Implementation
-
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
-        super().__init__(function)
-        self._kernel_name = name
-        self._cache_file = caching.IndexDataCacheFile(self._impl.locator.get_cache_path(), name, "")
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return sig, codegen.magic_tuple()
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the kept code, or None, and then say that there will be a wait."""
-        try:
-            found = super().load_overload(sig, target_context)
-        except Exception as error:
-            log.debug("unreadable compiled code of %s: %s", self._kernel_name, error)
-            found = None
-            with suppress(OSError):
-                self._cache_file.flush()  # an empty list of what is kept, in place of the damaged one
-        if found is None:
-            log.warning("compiling %s of the CPU engine, once on this machine: about 10 s", self._kernel_name)
-        return found
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep the code; where that is impossible the next process compiles again."""
-        try:
-            super().save_overload(sig, data)
-        except OSError as error:
-            log.debug("compiled code of %s not kept: %s", self._kernel_name, error)

@@ -1,7 +1,7 @@
-"""Values and gradients of the Triton engine in Triton's interpreter, against the reference engine.
+"""Values and gradients of the Triton engine against the reference engine, in Triton's interpreter or on a GPU.
 
 Not collected by itself: `test_triton_values.py` runs it in a process of its own, since TRITON_INTERPRET has to be set
-before triton is imported. Every uninitialised buffer is filled with NaN.
+before triton is imported; without it the problems are run on the GPU. Every uninitialised buffer is filled with NaN.
 """
 
 import os
@@ -24,7 +24,8 @@ from snnrun.engine.types import ScanResult
 from snnrun.surrogates import SHAPES, Surrogate
 from tests.engine.problems import Case, Problem, close, compare
 
-assert os.environ.get("TRITON_INTERPRET") == "1"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cpu" if INTERPRETED else "cuda"
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +37,13 @@ def _poisoned_buffers() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
+ON_A_GPU = pytest.mark.skipif(INTERPRETED, reason="minutes in the interpreter")
 TOLERANCE = 5e-5  # of the largest entry
 
 
 def agree(case: Case, engine: TritonEngine | None = None, seed: int = 0) -> ScanResult:
     """Assert that spikes are identical, and outputs and gradients equal to TOLERANCE."""
-    return compare(case, engine or TritonEngine(checkpoint_every=4), seed, TOLERANCE)
+    return compare(case, engine or TritonEngine(checkpoint_every=4), seed, TOLERANCE, DEVICE)
 
 
 @pytest.mark.parametrize("neuron", [model.name for model in MODELS])
@@ -77,6 +79,8 @@ def test_scale_gamma_and_cutoff(name, scale):
         Case(batch=1),
         Case(steps=1),
         pytest.param(Case(steps=63, batch=9), marks=pytest.mark.slow),
+        pytest.param(Case(sizes=(200,), batch=40, steps=100, initial=True), marks=ON_A_GPU),
+        pytest.param(Case(sizes=(300,), batch=9, steps=70), marks=ON_A_GPU),
         Case(steps=7, batch=9),
         Case(sizes=(1,), batch=1, steps=2),
         Case(sizes=(65,), recurrent=False),
@@ -126,6 +130,8 @@ def test_wide_layer_in_stretches():
 @pytest.fixture
 def bfloat16_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mend the interpreter of Triton 3.9, whose `tl.dot` multiplies the bit patterns of bfloat16 as integers."""
+    if not INTERPRETED:
+        return
     original = interpreter.InterpreterBuilder.create_dot
 
     def widened(x):
@@ -141,7 +147,7 @@ def bfloat16_dot(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("bfloat16_dot")
 def test_bfloat16_products_are_those_of_rounded_weights():
-    problem = Problem(Case())
+    problem = Problem(Case(), device=DEVICE)
     found, _ = problem.run(TritonEngine("bfloat16"))
     problem.leaves["recurrent0"] = problem.leaves["recurrent0"].bfloat16().float()
     expected, _ = problem.run(ReferenceEngine())
@@ -152,7 +158,7 @@ def test_bfloat16_products_are_those_of_rounded_weights():
 @pytest.mark.usefixtures("bfloat16_dot")
 @pytest.mark.parametrize("size", [20, 200, 260])
 def test_bfloat16_gradients(size):
-    problem = Problem(Case(sizes=(size,)))
+    problem = Problem(Case(sizes=(size,)), device=DEVICE)
     problem.leaves["recurrent0"] = problem.leaves["recurrent0"].bfloat16().float()
     _, expected = problem.run(ReferenceEngine())
     _, found = problem.run(TritonEngine("bfloat16"))
@@ -161,7 +167,7 @@ def test_bfloat16_gradients(size):
 
 
 def test_backward_can_be_repeated():
-    problem = Problem(Case(inputs="dense", batch=1))
+    problem = Problem(Case(inputs="dense", batch=1), device=DEVICE)
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in problem.leaves.items()}
     counts = TritonEngine().scan(leaves["inputs"], problem.layers(leaves), None).counts[0]
     first = torch.autograd.grad(counts.sum(), leaves["inputs"], retain_graph=True)[0]
@@ -172,7 +178,7 @@ def test_backward_can_be_repeated():
 
 
 def test_active_share_is_unknown_before_the_backward_pass():
-    problem = Problem(replace(Case(), surrogate=Surrogate("superspike", 100.0, cutoff=0.01)))
+    problem = Problem(replace(Case(), surrogate=Surrogate("superspike", 100.0, cutoff=0.01)), device=DEVICE)
     events = EventBatch.from_dense(problem.counts)
     assert TritonEngine().scan(events, problem.layers(problem.leaves), None).active.isnan().all()
 
