@@ -8,7 +8,7 @@ from torch import Tensor
 
 from snnrun.engine.triton.kernels import scan
 from snnrun.engine.triton.models import DeviceModel
-from snnrun.engine.triton.tiling import BLOCK_BATCH, PRECISIONS, Tiling, choose_tiling, most_neurons, padded
+from snnrun.engine.triton.tiling import MOST_NEURONS, Tiling, choose_tiling, stride
 from snnrun.surrogates import Surrogate
 
 
@@ -54,7 +54,6 @@ class DeviceLayer:
 
     Attributes:
         every: steps between two checkpoints of the state.
-        capability: of the device, 80 for sm_80; 0 on the CPU.
     """
 
     def __init__(
@@ -77,39 +76,34 @@ class DeviceLayer:
         self.products = products
         self.every = every
         self.device = constants.device
-        self.capability = 0
-        if self.device.type == "cuda":
-            major, minor = torch.cuda.get_device_capability(self.device)
-            self.capability = 10 * major + minor
 
     @property
     def wide(self) -> bool:
-        """Whether a recurrent layer has too many neurons for one program: a library call a step multiplies then."""
-        most = most_neurons(self.equations.model.states, self.capability)
-        return self.recurrent is not None and self.neurons > most
+        """Whether a recurrent matrix is so large that a library call a step multiplies gradients with it faster."""
+        return self.recurrent is not None and self.neurons > MOST_NEURONS
 
     def empty(self, *leading: int) -> Tensor:
         """An uninitialised float32 tensor (*leading, batch, neurons)."""
         return torch.empty(*leading, self.batch, self.neurons, device=self.device)
 
-    def matrix(self, transposed: bool) -> Tensor:
-        """The recurrent matrix padded to a power of 2, in the type of the products; a stand-in where there is none."""
-        if self.recurrent is None:
+    def matrix(self, tiling: Tiling, transposed: bool) -> Tensor:
+        """The recurrent matrix with rows of zeros at its end, in the type of the products; a stand-in where unused."""
+        if self.recurrent is None or not tiling.recurrent:
             return self.constants
-        size = padded(self.neurons)
         dtype = torch.bfloat16 if self.products == "bfloat16" else torch.float32
-        block = torch.zeros(size, size, dtype=dtype, device=self.device)
+        rows = -(-self.neurons // tiling.block_rows) * tiling.block_rows
+        block = torch.zeros(rows, stride(self.neurons), dtype=dtype, device=self.device)
         block[: self.neurons, : self.neurons] = self.recurrent.T if transposed else self.recurrent
         return block
 
     def forward(self, current: Tensor, emitted: Tensor, carry: Tensor, checkpoints: Tensor) -> None:
-        """Scan forward; see `kernels.scan.forward_kernel`. Where `wide`, `current` holds the recurrent part."""
-        fused = self.recurrent is not None and not self.wide
-        tiling = self._tiling(fused, backward=False)
+        """Scan forward; see `kernels.scan.forward_kernel`."""
+        tiling = choose_tiling(self.neurons, self.batch, self.recurrent is not None, backward=False)
+        senders = torch.empty(2, self.batch, self.neurons, dtype=torch.int32, device=self.device)
         scan.forward_kernel[self._grid(tiling)](
-            current, emitted, carry, checkpoints, self.constants, self.matrix(True) if fused else self.constants,
-            self.batch, self.neurons, len(current), EVERY=self.every, **self._products(tiling),
-            **self.equations.compiled, **tiling.launch,
+            current, emitted, carry, checkpoints, self.constants, self.matrix(tiling, False), senders, self.batch,
+            self.neurons, len(current), EVERY=self.every, **self._products(tiling), **self.equations.compiled,
+            **tiling.launch,
         )  # fmt: skip
 
     def with_recurrent(self, current: Tensor, emitted: Tensor) -> Tensor:
@@ -122,14 +116,14 @@ class DeviceLayer:
     def replay(self, current: Tensor, emitted: Tensor, checkpoints: Tensor) -> tuple[Tensor, Tensor]:
         """Return the states before each step, (steps, states, batch, neurons), and the count of active neuron-steps."""
         steps = len(current)
-        tiling = self._tiling(False, backward=True)
+        tiling = choose_tiling(self.neurons, self.batch, False, backward=True)
         grid = (*self._grid(tiling), -(-steps // self.every))
         states = self.empty(steps, self.equations.model.states)
         active = torch.zeros(grid[0] * grid[1] * grid[2], device=self.device)
         scan.replay_kernel[grid](
             current, emitted, states, checkpoints, active, self.constants, self.batch, self.neurons, steps,
-            EVERY=self.every, BLOCK_BATCH=BLOCK_BATCH, BLOCK_NEURONS=tiling.block_neurons, **self.equations.derivative,
-            **self.equations.compiled, **tiling.launch,
+            EVERY=self.every, BLOCK_BATCH=tiling.block_batch, BLOCK_NEURONS=tiling.block_neurons,
+            **self.equations.derivative, **self.equations.compiled, **tiling.launch,
         )  # fmt: skip
         return states, active.sum(dtype=torch.float64)
 
@@ -143,38 +137,37 @@ class DeviceLayer:
         grad_current: Tensor,
     ) -> None:
         """Scan backward; see `kernels.scan.reverse_kernel`. Where `wide`, the caller adds the recurrent gradient."""
-        fused = self.recurrent is not None and not self.wide and not self.detach_recurrent
-        tiling = self._tiling(fused, backward=True)
+        tiling = self._backward_tiling
         scan.reverse_kernel[self._grid(tiling)](
             current, emitted, states, grad_emitted, gradients.carry, gradients.spikes, grad_current,
-            gradients.constants, self.constants, self.matrix(False) if fused else self.constants, self.batch,
-            self.neurons, len(current), ADJOINT=self.equations.model.adjoint, DETACH_RESET=self.equations.detach_reset,
+            gradients.constants, self.constants, self.matrix(tiling, True), self.batch, self.neurons,
+            len(current), ADJOINT=self.equations.model.adjoint, DETACH_RESET=self.equations.detach_reset,
             TRAIN_CONSTANTS=gradients.train_constants, **self._products(tiling), **self.equations.derivative,
             **self.equations.compiled, **tiling.launch,
         )  # fmt: skip
 
     def zero_gradients(self, train_constants: bool) -> "Gradients":
         """Gradients after the last step."""
-        model = self.equations.model
+        model, programs = self.equations.model, self._grid(self._backward_tiling)[0]
         return Gradients(
             self.empty(model.states).zero_(),
             self.empty().zero_(),
-            torch.zeros(-(-self.batch // BLOCK_BATCH), model.constants, self.neurons, device=self.device),
+            torch.zeros(programs, model.constants, self.neurons, device=self.device),
             train_constants,
         )
 
-    def _tiling(self, recurrent: bool, backward: bool) -> Tiling:
-        model = self.equations.model
-        held = model.states + model.constants
-        return choose_tiling(self.neurons, recurrent, self.products, self.capability, held if backward else 0)
+    @property
+    def _backward_tiling(self) -> Tiling:
+        fused = self.recurrent is not None and not self.wide and not self.detach_recurrent
+        return choose_tiling(self.neurons, self.batch, fused, backward=True)
 
     def _grid(self, tiling: Tiling) -> tuple[int, int]:
-        return -(-self.batch // BLOCK_BATCH), -(-self.neurons // tiling.block_neurons)
+        return -(-self.batch // tiling.block_batch), -(-self.neurons // tiling.block_neurons)
 
     def _products(self, tiling: Tiling) -> dict[str, Any]:
         return {
-            "RECURRENT": tiling.recurrent, "PRECISION": PRECISIONS[self.products], "BLOCK_BATCH": BLOCK_BATCH,
-            "BLOCK_NEURONS": tiling.block_neurons, "BLOCK_SENDERS": tiling.block_senders,
+            "RECURRENT": tiling.recurrent, "STRIDE": stride(self.neurons), "BLOCK_BATCH": tiling.block_batch,
+            "BLOCK_NEURONS": tiling.block_neurons, "BLOCK_ROWS": tiling.block_rows,
         }  # fmt: skip
 
 
@@ -185,7 +178,7 @@ class Gradients:
     Attributes:
         carry: (states, batch, neurons), gradient of the state.
         spikes: (batch, neurons), gradient of the spikes of the step before, from the reset and the recurrent weights.
-        constants: (tiles of samples, constants, neurons), gradient of the constants so far.
+        constants: (programs, constants, neurons), gradient of the constants so far.
         train_constants: whether the constants need one.
     """
 

@@ -38,8 +38,7 @@ class Stage:
     def forward(self, current: Tensor, first: int) -> None:
         """Scan the steps from `first` on, for their current (steps, batch, neurons)."""
         emitted = self.emitted[first : first + len(current) + 1]
-        scan = wide.forward if self.layer.wide else DeviceLayer.forward
-        scan(self.layer, current, emitted, self.carry, self.checkpoints[first // self.layer.every :])
+        self.layer.forward(current, emitted, self.carry, self.checkpoints[first // self.layer.every :])
 
     def backward(
         self, current: Tensor, grad_emitted: Tensor, gradients: Gradients, first: int

@@ -1,6 +1,6 @@
-"""Recurrent layers too wide for one program: one library product and one kernel a step, as a captured CUDA graph.
+"""The reverse scan of wide recurrent layers: one library product and one kernel a step, as a captured CUDA graph.
 
-The kernels are those of the fused scan, run for one step at a time without their recurrent part.
+The kernel is that of the fused scan, run for one step at a time without its recurrent part.
 """
 
 from collections.abc import Callable
@@ -9,28 +9,6 @@ import torch
 from torch import Tensor
 
 from snnrun.engine.triton.layer import DeviceLayer, Gradients
-
-
-def forward(layer: DeviceLayer, current: Tensor, emitted: Tensor, carry: Tensor, checkpoints: Tensor) -> None:
-    """Scan forward; see `kernels.scan.forward_kernel`."""
-    assert layer.recurrent is not None
-    recurrent, every = layer.recurrent, layer.every
-    drives, spikes = layer.empty(every), layer.empty(every + 1).to(torch.uint8)
-    unused = layer.empty(1, len(carry))
-
-    def body(steps: int) -> None:
-        for t in range(steps):
-            drives[t].addmm_(spikes[t].float(), recurrent)
-            layer.forward(drives[t : t + 1], spikes[t : t + 2], carry, unused)
-
-    run = _Repeated(body, every, layer.device)
-    for chunk, first in enumerate(range(0, len(current), every)):
-        steps = min(every, len(current) - first)
-        checkpoints[chunk] = carry
-        drives[:steps] = current[first : first + steps]
-        spikes[0] = emitted[first]
-        run(steps)
-        emitted[first + 1 : first + steps + 1] = spikes[1 : steps + 1]
 
 
 def reverse(
