@@ -42,7 +42,7 @@ judged once, with that epoch's weights. One setting is called better than anothe
 {FEWEST_PAIRS} seeds or more says so: the 95 % interval of the mean difference (Student's t) leaves out 0. Intervals are
 for one comparison each and not corrected for their number. Time is that of all runs of a line together.
 
-Nothing was measured on a GPU."""
+All of it was computed on a CPU."""
 
 
 @dataclass(frozen=True)

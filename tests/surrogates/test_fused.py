@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snnrun.engine.cpu.compile import inner_function
-from snnrun.engine.cpu.derivatives import curve_of, derivative_row, list_active, reach_of
+from snnrun.engine.cpu.derivatives import curve_of, derivative_row, differentiate, list_near, reach_of
 from snnrun.engine.cpu.layout import layer_type
 from snnrun.surrogates import SHAPES, Surrogate
 
@@ -28,8 +28,9 @@ def test_the_fused_curve_is_that_of_the_table(name: str, scale: str) -> None:
 
 @inner_function
 def listed(x, table, place, derivative):
-    """`list_active` of a row, after one place that is taken."""
-    return list_active(x, table[0], place, derivative, 1)
+    """Those of a row near the threshold, after one place that is taken; where they end, and how many are kept."""
+    end = list_near(x, table[0].reach, place, derivative, 1)
+    return end, differentiate(table[0], place, derivative, 1, end, np.empty(100))
 
 
 @pytest.mark.parametrize("cutoff", [1e-6, 1e-3, 0.3])
@@ -44,8 +45,9 @@ def test_the_active_neurons_are_those_whose_derivative_is_not_cut(name: str, cut
     table["reach"] = reach_of(surrogate)
     expected = surrogate.derivative(torch.from_numpy(x[:neurons])).numpy()
     place, derivative = np.zeros(1009, np.uint16), np.zeros(1009)
-    end = listed(x, table, place, derivative)
-    found = np.zeros(neurons)
+    end, kept = listed(x, table, place, derivative)
+    found = np.zeros(len(x))
     found[place[1:end]] = derivative[1:end]
-    np.testing.assert_array_equal(place[1:end], np.flatnonzero(expected))
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(expected))
+    np.testing.assert_allclose(found[:neurons], expected, rtol=1e-9)
+    assert kept == np.count_nonzero(expected)

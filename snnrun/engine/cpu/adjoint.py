@@ -6,7 +6,7 @@ Rows of a chunk stand at [step in the chunk, sample]; samples are padded to whol
 from typing import Any
 
 from snnrun.engine.cpu.compile import inner_function, row_function
-from snnrun.engine.cpu.derivatives import cut_row, derivative_row, list_active
+from snnrun.engine.cpu.derivatives import cut_row, derivative_row, differentiate, list_near
 from snnrun.engine.cpu.forward import copy_row, set_at
 from snnrun.engine.cpu.late import add_spike_gradients, put_step, send_all, take_step
 from snnrun.engine.cpu.layout import matrix, rules_of
@@ -147,6 +147,10 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
         few = cut and layer.neurons <= MOST_LISTED
         total_left = 0
         h[:] = zero
+        if listed:
+            for m in range(samples):
+                for q in range(active_pointer[m * steps + first], active_pointer[m * steps + last]):
+                    total_left += derivative[q] != zero
         for k in range(last - first - 1, -1, -1):
             left = 0
             for m in range(samples):
@@ -160,10 +164,15 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     left += bounds[m, 1] - bounds[m, 0]
                 else:
                     bounds[m, 0] = left
-                    left = list_active(x[k, m], layer, place, derivative, left)
+                    left = list_near(x[k, m], layer.reach, place, derivative, left)
                     bounds[m, 1] = left
-            total_left += left
+            if few and not listed:
+                total_left += differentiate(layer, place, derivative, 0, left, x[k, 0])
+            elif not few:
+                total_left += left
             sparse = few and left * SINGLE_COST <= samples * layer.neurons
+            # Then the gradients of spikes are 0 but for the listed ones.
+            alone = sparse and not (layer.carries or grad_counts.size > 0 or upper.taps > 0 or layer.send_late)
             spike_gradients(
                 layer, panels, flat, above[k], above_start, depth, grad_current[k + 1], place, bounds, sparse, grad_s
             )
@@ -182,12 +191,16 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     add_row(grad_s[m], grad_counts[m, layer.below : layer.below + width])
                 if layer.carries:
                     add_row(grad_s[m], grad_s_later[m])
-                if few:
+                if alone:
                     for q in range(bounds[m, 0], bounds[m, 1]):
-                        h[m, place[q]] = derivative[q]
-                multiply_row(grad_s[m], grad_s[m], h[m])
-                if few:
-                    set_at(h[m], place, bounds[m, 0], bounds[m, 1], zero)
+                        grad_s[m, place[q]] *= derivative[q]
+                else:
+                    if few:
+                        for q in range(bounds[m, 0], bounds[m, 1]):
+                            h[m, place[q]] = derivative[q]
+                    multiply_row(grad_s[m], grad_s[m], h[m])
+                    if few:
+                        set_at(h[m], place, bounds[m, 0], bounds[m, 1], zero)
                 at = m * steps + first + k
                 before = after = fired_pointer[at]
                 if first + k > 0:

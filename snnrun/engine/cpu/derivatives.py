@@ -120,25 +120,39 @@ def _lobes_row(x, h, slope, height, side):  # type: ignore[no-untyped-def]
 
 
 @inner_function
-def list_active(x, layer, place, derivative, used):  # type: ignore[no-untyped-def]
-    """Append the neurons of a row whose derivative is not cut, and their derivatives, from `used` on.
-
-    Few are near the threshold, so derivatives are computed for these alone; x is used up.
-
-    Returns:
-        Where they end.
-    """
-    near = append_within(x, layer.reach, place, used)
-    for q in range(used, near):
-        x[q - used] = x[place[q]]
-    derivative_row(x[: near - used], derivative[used:near], layer.curve, layer.slope, layer.height, layer.side)
-    end = used
-    for q in range(used, near):
-        n, h = place[q], derivative[q]
-        place[end], derivative[end] = n, h
-        if abs(h) >= layer.threshold and n < layer.neurons:
-            end += 1
+def list_near(x, reach, place, distance, used):  # type: ignore[no-untyped-def]
+    """Append the neurons of a row that are near the threshold, and x there, from `used` on; returns where they end."""
+    end = append_within(x, reach, place, used)
+    for q in range(used, end):
+        distance[q] = x[place[q]]
     return end
+
+
+@inner_function
+def differentiate(layer, place, listed, first, last, row):  # type: ignore[no-untyped-def]
+    """Replace the distances that `list_near` listed from `first` to `last` by the derivatives there, 0 where cut.
+
+    Many steps at once, so that the loops are long. `row` is work space. Returns how many are not cut.
+    """
+    left = 0
+    for begin in range(first, last, len(row)):
+        end = min(begin + len(row), last)
+        row[: end - begin] = listed[begin:end]
+        h = listed[begin:end]
+        derivative_row(row[: end - begin], h, layer.curve, layer.slope, layer.height, layer.side)
+        left += cut_listed(h, place[begin:end], layer.threshold, layer.neurons)
+    return left
+
+
+@row_function
+def cut_listed(h, place, threshold, neurons):  # type: ignore[no-untyped-def]
+    """Set h[q] to 0 where |h[q]| < threshold or place[q] is in the padding; returns how many are left."""
+    zero, left = threshold - threshold, 0
+    for q in range(len(h)):
+        kept = (abs(h[q]) >= threshold) & (place[q] < neurons)
+        h[q] = h[q] if kept else zero
+        left += kept
+    return left
 
 
 @row_function

@@ -3,7 +3,7 @@
 from typing import Any
 
 from snnrun.engine.cpu.compile import inner_function, kernel, row_function
-from snnrun.engine.cpu.derivatives import list_active
+from snnrun.engine.cpu.derivatives import differentiate, list_near
 from snnrun.engine.cpu.late import send, send_all, take_step, turn
 from snnrun.engine.cpu.layout import matrix, rules_of
 from snnrun.engine.cpu.products import add_rows, add_rows_of_steps, append_above
@@ -50,8 +50,8 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
             offsets: for every delayed connection the place in `pending` of the first bin of a spike at step 0.
             pitch, pending: see `snnrun.engine.cpu.late`; (neurons, pitch), flat.
             kept: (samples, steps, width), or empty: gets the currents of a layer with delays.
-            active_pointer, active, derivative: the neurons whose surrogate derivative is not cut, laid out as the
-                events are, and their derivatives; not listed if `active` is empty. Where it is too short,
+            active_pointer, active, derivative: the neurons near the threshold, laid out as the events are, and their
+                surrogate derivatives, 0 where cut; not listed if `active` is empty. Where it is too short,
                 active_pointer[0] becomes -1 and they are listed no more.
 
         Returns:
@@ -123,7 +123,7 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                         listed = False
                         active_pointer[0] = -1
                     else:
-                        active_pointer[m * steps + t + 1] = list_active(x, layer, active, derivative, begin)
+                        active_pointer[m * steps + t + 1] = list_near(x, layer.reach, active, derivative, begin)
                 if late and layer.recurrent_taps > 0:
                     for q in range(last_used, used):
                         own, taps = fired[q] * width, layer.recurrent_taps
@@ -131,6 +131,8 @@ def layer_scan(name: str, loops: RowLoops, late: bool) -> Any:
                             pending, (k + 1,), flat, layer.recurrent + own * taps, offsets,
                             layer.recurrent_offsets + own, neurons, taps,
                         )  # fmt: skip
+            if listed:
+                differentiate(layer, active, derivative, active_pointer[m * steps], active_pointer[(m + 1) * steps], x)
         return samples
 
     return scan

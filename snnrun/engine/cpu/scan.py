@@ -57,7 +57,7 @@ class Spikes:
 
 @dataclass(frozen=True)
 class Active:
-    """Neurons whose surrogate derivative is not cut, laid out as `Spikes` are, and their derivatives.
+    """Neurons near the threshold, laid out as `Spikes` are, and their surrogate derivatives, 0 where cut.
 
     pointer[layer, 0] is -1 where those of a layer are not listed.
     """

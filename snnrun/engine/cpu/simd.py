@@ -29,7 +29,7 @@ def _lanes(numbers: range) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
-def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
+def spread(builder: Any, scalar: Any, vector: Any) -> Any:
     """A vector with the scalar in every lane."""
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
@@ -88,10 +88,10 @@ def tile_of(vectors: int) -> Any:
                 ]
                 for m in range(TILE_ROWS):
                     scalar = builder.load(builder.gep(a_row, [builder.add(builder.mul(a_stride, number(m)), k)]))
-                    spread = _spread(builder, scalar, vector)
+                    factor = spread(builder, scalar, vector)
                     for v in range(vectors):
                         total = sums[m * vectors + v]
-                        builder.store(builder.call(fma, [spread, factors[v], builder.load(total)]), total)
+                        builder.store(builder.call(fma, [factor, factors[v], builder.load(total)]), total)
             for place, total in zip(places, sums, strict=True):
                 builder.store(builder.load(total), place, align=size)
             return context.get_dummy_value()
@@ -118,7 +118,7 @@ def bits_of(comparison: str, absolute: bool) -> Any:
                 name = f"llvm.fabs.v{lanes}f{element.bitwidth}"
                 size = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name)
                 values = builder.call(size, [values])
-            found = builder.fcmp_ordered(comparison, values, _spread(builder, args[2], vector))
+            found = builder.fcmp_ordered(comparison, values, spread(builder, args[2], vector))
             return builder.zext(builder.bitcast(found, ir.IntType(lanes)), ir.IntType(64))
 
         return types.uint64(x, types.intp, element), generate

@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from snnrun.engine.cpu.simd import PANEL_BYTES, pointer_to
+from snnrun.engine.cpu.simd import PANEL_BYTES, pointer_to, spread
 
 ANY = 4  # alignment of numbers in bytes, of any type
 
@@ -86,8 +86,6 @@ def add_arrivals_of(unrolled: bool) -> Any:
             kinds = signature.args
             at, step, lanes, lane, place, weight, count, taps = (args[k] for k in (1, 3, 4, 5, 7, 9, 10, 11))
             vector = ir.VectorType(context.get_value_type(element), width)
-            nothing = ir.Constant(vector, ir.Undefined)
-            first_lane = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
             fma = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f{element.bitwidth}"
             )
@@ -99,12 +97,9 @@ def add_arrivals_of(unrolled: bool) -> Any:
 
             def add(n: Any, start: Any, r: Any) -> None:
                 scalar = builder.load(builder.gep(weights, [builder.add(builder.mul(n, taps), r)]))
-                spread = builder.shuffle_vector(
-                    builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0)), nothing, first_lane
-                )
                 row = builder.gep(arrivals, [builder.mul(builder.add(start, r), lanes)])
                 factor = builder.load(builder.bitcast(row, vector.as_pointer()), align=size)
-                builder.store(builder.call(fma, [spread, factor, builder.load(total)]), total)
+                builder.store(builder.call(fma, [spread(builder, scalar, vector), factor, builder.load(total)]), total)
 
             with cgutils.for_range(builder, count) as loop:
                 n = loop.index
