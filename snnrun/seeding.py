@@ -1,5 +1,6 @@
 """One seed, and independent random streams made of it."""
 
+import os
 import random
 import zlib
 from typing import Any
@@ -16,6 +17,8 @@ def seed_everything(seed: int, deterministic: bool) -> None:
     random.seed(seed)
     np.random.seed(seed)  # the legacy generator is what third-party code reads
     torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without, torch refuses matrix products on a GPU
     if deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(deterministic)  # imports torch's compiler, which takes a second
     torch.backends.cudnn.benchmark = False

@@ -58,8 +58,8 @@ class _Implementation(caching.CompileResultCacheImpl):
 class _Files:
     """The files of a kernel, in the place of numba's index and numbered files."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
+    def __init__(self, where: Path, name: str) -> None:
+        self._where = where
         self._name = name
 
     def load(self, key: object) -> Any:
@@ -81,7 +81,7 @@ class _Files:
             partial.unlink(missing_ok=True)
 
     def _path(self, key: object) -> Path:
-        return self._folder / f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
+        return self._where / f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
 
 
 class CodeCache(caching.FunctionCache):
