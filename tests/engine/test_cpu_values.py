@@ -203,7 +203,7 @@ def test_many_spikes_of_one_sample_make_the_list_longer():
             Surrogate,
             st.sampled_from(list(SHAPES)),
             st.floats(0.5, 100.0),
-            st.floats(0.0, 0.9),
+            st.just(0.0) | st.floats(0.01, 0.9),  # where gamma is a factor, the cutoff is too; threads flush denormals
             st.sampled_from(["none", "peak"]),
             st.sampled_from([0.0, 1e-3, 0.1]),
         ),
