@@ -1,6 +1,7 @@
 """Compilation of the engine's loops by numba."""
 
 import itertools
+import os
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,18 @@ from snnrun.engine.cpu.code_cache import CodeCache
 # Products and sums may be fused, and -0 be 0; no reordering, so that a spike falls as in the reference engine.
 FASTMATH = {"contract", "nsz"}
 
-# numba tells functions of one name apart by a count, from 1 in every process. Kernels that were compiled in different
-# processes would then have symbols in common, and the first to be loaded would be run in the place of the second.
-FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))
+
+def _count_from_anywhere() -> None:
+    """Let no other process give the names of functions that this one will.
+
+    numba tells functions of one name apart by a count, from 1 in every process. Kernels that were compiled in different
+    processes would then have symbols in common, and the first to be loaded would be run in the place of the second.
+    """
+    FunctionIdentity._unique_ids = itertools.count(secrets.randbits(60))
+
+
+_count_from_anywhere()
+os.register_at_fork(after_in_child=_count_from_anywhere)
 
 
 def row_function(function: Callable[..., Any]) -> Any:
