@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from snnrun.data.spike_file import VERSION, DamagedError, SpikeFile, restore, save
 from snnrun.errors import UserError
@@ -58,18 +59,22 @@ def cached(key: str, parse: Callable[[], SpikeFile]) -> SpikeFile:
         return restore(file)
     spikes = parse()
     with contextlib.suppress(OSError, DamagedError):
-        _write(path, spikes)
+        write_whole(path, lambda file: save(spikes, file))
         with open(path, "rb") as file:
             return restore(file)
     return spikes
 
 
-def _write(path: Path, spikes: SpikeFile) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let a file appear with what `write` puts into it, whole or not at all, whoever else writes it at the same time.
+
+    Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, unfinished = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:
-            save(spikes, file)
+            write(file)
         os.replace(unfinished, path)
     finally:
         with contextlib.suppress(OSError):

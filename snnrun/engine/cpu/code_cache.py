@@ -7,9 +7,7 @@ kernel, types of its arguments and processor: however many processes compile at 
 
 import hashlib
 import logging
-import os
 import pickle
-import secrets
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +18,7 @@ import numba
 from numba.core import caching
 from numba.core.serialize import dumps
 
-from snnrun.data.cache import folder
+from snnrun.data.cache import folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +70,7 @@ class _Files:
 
     def save(self, key: object, data: object) -> None:
         """Keep `data` under `key`, whole or not at all."""
-        path = self._path(key)
-        partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        try:
-            partial.write_bytes(dumps(data))
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(self._path(key), lambda file: file.write(dumps(data)))
 
     def _path(self, key: object) -> Path:
         return self._where / f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
