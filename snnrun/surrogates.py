@@ -16,7 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnrun.errors import UserError
 from snnrun.registry import Registry
+
+LEAST = 1e-30  # height of a derivative that is not 0; its inverse is the most
 
 Curve = Callable[[Tensor, float, float], Tensor]
 Number = Callable[[float, float], float]
@@ -213,6 +216,14 @@ class Surrogate:
     gamma: float = 1.0
     scale: str = "none"
     cutoff: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise UserError where 32-bit numbers would overflow or vanish."""
+        for what, size in ("height", self.shape.peak(self.beta, self.gamma)), ("scale", self.factor):
+            if size and not LEAST <= abs(size) <= 1 / LEAST:
+                given = f"surrogate.beta={self.beta:g}, surrogate.gamma={self.gamma:g}"
+                text = f"the {what} of {self.name} would be {size:.1e}; allowed are {LEAST:g} to {1 / LEAST:g}"
+                raise UserError(f"{given}: {text}")
 
     @property
     def shape(self) -> Shape:

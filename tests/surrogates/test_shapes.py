@@ -1,11 +1,14 @@
 """Each shape against its primitive, its peak, its area, and against overflow."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from snnrun.errors import UserError
 from snnrun.surrogates import SHAPES, Surrogate, register_derivative, smooth_spike, spike
 
 LEARNING = [name for name in SHAPES if name != "none"]
@@ -28,6 +31,27 @@ def test_derivative_is_that_of_the_primitive(name: str, scale: str, beta: float,
     x = torch.tensor([z / beta], dtype=torch.float64, requires_grad=True)
     smooth_spike(x, surrogate).backward()
     torch.testing.assert_close(x.grad, surrogate.derivative(x.detach()), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "beta", "gamma", "scale", "text"),
+    [
+        (
+            "exponential",
+            2.0,
+            5e-324,
+            "none",
+            "beta=2, surrogate.gamma=4.94066e-324: the height of",
+        ),
+        ("triangle", 1.0, 1e-31, "peak", "the height of triangle would be 1.0e-31; allowed are 1e-30 to 1e+30"),
+        ("boxcar", 1e31, 1.0, "none", "the height of boxcar would be 1.0e+31"),
+        ("superspike", 1e31, 1.0, "area", "the scale of superspike would be 5.0e+30"),
+    ],
+)
+def test_what_32_bits_do_not_hold_is_refused(name: str, beta: float, gamma: float, scale: str, text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(text)):
+        Surrogate(name, beta, gamma, scale)
+    assert Surrogate(name, 1.0, 0.0, "peak").derivative(torch.zeros(1)).isfinite().all()
 
 
 @pytest.mark.parametrize("beta", [0.5, 3.0])
