@@ -82,9 +82,9 @@ class DeviceLayer:
         """Whether a recurrent matrix is so large that a library call a step multiplies gradients with it faster."""
         return self.recurrent is not None and self.neurons > MOST_NEURONS
 
-    def empty(self, *leading: int) -> Tensor:
-        """An uninitialised float32 tensor (*leading, batch, neurons)."""
-        return torch.empty(*leading, self.batch, self.neurons, device=self.device)
+    def empty(self, *leading: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """An uninitialised tensor (*leading, batch, neurons)."""
+        return torch.empty(*leading, self.batch, self.neurons, dtype=dtype, device=self.device)
 
     def matrix(self, tiling: Tiling, transposed: bool) -> Tensor:
         """The recurrent matrix with rows of zeros at its end, in the type of the products; a stand-in where unused."""
@@ -99,10 +99,10 @@ class DeviceLayer:
     def forward(self, current: Tensor, emitted: Tensor, carry: Tensor, checkpoints: Tensor) -> None:
         """Scan forward; see `kernels.scan.forward_kernel`."""
         tiling = choose_tiling(self.neurons, self.batch, self.recurrent is not None, backward=False)
-        senders = torch.empty(2, self.batch, self.neurons, dtype=torch.int32, device=self.device)
+        senders = self.empty(2 * tiling.recurrent, dtype=torch.int32)
         scan.forward_kernel[self._grid(tiling)](
             current, emitted, carry, checkpoints, self.constants, self.matrix(tiling, False), senders, self.batch,
-            self.neurons, len(current), EVERY=self.every, **self._products(tiling), **self.equations.compiled,
+            self.neurons, len(current), EVERY=self.every, **self._sizes(tiling), **self.equations.compiled,
             **tiling.launch,
         )  # fmt: skip
 
@@ -142,7 +142,7 @@ class DeviceLayer:
             current, emitted, states, grad_emitted, gradients.carry, gradients.spikes, grad_current,
             gradients.constants, self.constants, self.matrix(tiling, True), self.batch, self.neurons,
             len(current), ADJOINT=self.equations.model.adjoint, DETACH_RESET=self.equations.detach_reset,
-            TRAIN_CONSTANTS=gradients.train_constants, **self._products(tiling), **self.equations.derivative,
+            TRAIN_CONSTANTS=gradients.train_constants, **self._sizes(tiling), **self.equations.derivative,
             **self.equations.compiled, **tiling.launch,
         )  # fmt: skip
 
@@ -164,7 +164,7 @@ class DeviceLayer:
     def _grid(self, tiling: Tiling) -> tuple[int, int]:
         return -(-self.batch // tiling.block_batch), -(-self.neurons // tiling.block_neurons)
 
-    def _products(self, tiling: Tiling) -> dict[str, Any]:
+    def _sizes(self, tiling: Tiling) -> dict[str, Any]:
         return {
             "RECURRENT": tiling.recurrent, "STRIDE": stride(self.neurons), "BLOCK_BATCH": tiling.block_batch,
             "BLOCK_NEURONS": tiling.block_neurons, "BLOCK_ROWS": tiling.block_rows,

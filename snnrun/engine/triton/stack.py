@@ -28,8 +28,7 @@ class Stage:
         model = layer.equations.model
         self.layer = layer
         self.weight = weight
-        dtype = torch.uint8 if model.spiking else torch.float32
-        self.emitted = layer.empty(steps + 1).to(dtype) if dtype != torch.float32 else layer.empty(steps + 1)
+        self.emitted = layer.empty(steps + 1, dtype=torch.uint8 if model.spiking else torch.float32)
         self.emitted[0] = 0
         zero = layer.empty(model.states).zero_()
         self.carry = zero if initial is None else initial.clone(memory_format=torch.contiguous_format)
