@@ -1,9 +1,11 @@
 """Random problems for engines: what goes in, what an engine makes of it, and how far two engines differ."""
 
 import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 from snnrun.data.batch import EventBatch
@@ -35,6 +37,32 @@ class Case:
     gain: float = 0.5
     rate: float = 0.2
     dtype: torch.dtype = torch.float32
+
+
+def random_cases(
+    make: Callable[..., Case],
+    models: Sequence[str],
+    surrogates: st.SearchStrategy[Surrogate],
+    most_steps: int,
+    most_layers: int,
+) -> st.SearchStrategy[Case]:
+    """Any problem of such models and surrogates, made by `make`, that is small enough to be tried often."""
+    return st.builds(
+        make,
+        batch=st.integers(1, 10),
+        steps=st.integers(1, most_steps),
+        channels=st.integers(1, 20),
+        sizes=st.lists(st.integers(1, 70), min_size=1, max_size=most_layers).map(tuple),
+        neuron=st.sampled_from(models),
+        reset=st.sampled_from(["zero", "subtract", "none"]),
+        detach_reset=st.booleans(),
+        recurrent=st.booleans(),
+        detach_recurrent=st.booleans(),
+        surrogate=surrogates,
+        outputs=st.integers(0, 5),
+        inputs=st.sampled_from(["events", "dense"]),
+        initial=st.booleans(),
+    )
 
 
 class Problem:

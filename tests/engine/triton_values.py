@@ -19,7 +19,7 @@ from snnrun.engine.triton import TritonEngine
 from snnrun.engine.triton.models import MODELS
 from snnrun.engine.types import ScanResult
 from snnrun.surrogates import SHAPES, Surrogate
-from tests.engine.problems import Case, Problem, close, compare
+from tests.engine.problems import Case, Problem, close, compare, random_cases
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -162,25 +162,13 @@ def test_active_share_is_unknown_before_the_backward_pass():
     assert TritonEngine().scan(events, problem.layers(problem.leaves), None).active.isnan().all()
 
 
+SURROGATES = st.sampled_from([Surrogate("superspike", 100.0, cutoff=1e-3), Surrogate("sigmoid", 5.0)])
+
+
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(
-    case=st.builds(
-        Case,
-        batch=st.integers(1, 10),
-        steps=st.integers(1, 40),
-        channels=st.integers(1, 20),
-        sizes=st.lists(st.integers(1, 70), min_size=1, max_size=2).map(tuple),
-        neuron=st.sampled_from([model.name for model in MODELS]),
-        reset=st.sampled_from(["zero", "subtract", "none"]),
-        detach_reset=st.booleans(),
-        recurrent=st.booleans(),
-        detach_recurrent=st.booleans(),
-        surrogate=st.sampled_from([Surrogate("superspike", 100.0, cutoff=1e-3), Surrogate("sigmoid", 5.0)]),
-        outputs=st.integers(0, 5),
-        inputs=st.sampled_from(["events", "dense"]),
-        initial=st.booleans(),
-    ),
+    case=random_cases(Case, [model.name for model in MODELS], SURROGATES, most_steps=40, most_layers=2),
     seed=st.integers(0, 5),
     workspace=st.sampled_from([0, 1024]),
     every=st.integers(1, 40),

@@ -166,10 +166,10 @@ def layer_chunk(loops: RowLoops, late: bool) -> tuple[Any, Any]:
                     bounds[m, 0] = left
                     left = list_near(x[k, m], layer.reach, place, derivative, left)
                     bounds[m, 1] = left
-            if few and not listed:
-                total_left += differentiate(layer, place, derivative, 0, left, x[k, 0])
-            elif not few:
+            if not few:
                 total_left += left
+            elif not listed:
+                total_left += differentiate(layer, place, derivative, 0, left, x[k, 0])
             sparse = few and left * SINGLE_COST <= samples * layer.neurons
             # Then the gradients of spikes are 0 but for the listed ones.
             alone = sparse and not (layer.carries or grad_counts.size > 0 or upper.taps > 0 or layer.send_late)
