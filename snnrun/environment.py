@@ -24,7 +24,8 @@ def environment(device: str, engine: str) -> dict[str, Any]:
 
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        # Hydra is given "snnrun train" as the name of the program.
+        "command": shlex.join([*Path(sys.argv[0]).name.split(), *sys.argv[1:]]),
         "folder": os.getcwd(),
         "engine": engine,
         "device": device,
