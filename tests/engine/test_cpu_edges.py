@@ -18,7 +18,7 @@ from snnrun.engine.cpu.layout import padded
 from snnrun.engine.types import Layer, Readout
 from snnrun.errors import UserError
 from snnrun.neurons import NEURONS
-from snnrun.surrogates import Surrogate
+from snnrun.surrogates import SHAPES, Surrogate
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:numba")
 
@@ -47,7 +47,8 @@ READOUT = Readout(torch.zeros(5, 2), torch.ones(2), torch.ones(2))
 UNIT = torch.zeros(1, dtype=torch.int32)
 
 
-def test_what_has_no_equations_is_named():
+def test_what_has_no_equations_is_named(monkeypatch):
+    monkeypatch.setitem(SHAPES._items, "plugin", SHAPES["sigmoid"])
     engine = CpuEngine()
     assert engine.unsupported([layer()]) is None
     assert engine.unsupported([layer(), layer(model=Unknown)]) == "neuron unknown has no fused equations"

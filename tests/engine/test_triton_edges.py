@@ -11,7 +11,7 @@ from snnrun.engine.triton import engine as module
 from snnrun.engine.types import Layer, Readout
 from snnrun.errors import UserError
 from snnrun.neurons import NEURONS
-from snnrun.surrogates import Surrogate
+from snnrun.surrogates import SHAPES, Surrogate
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 
@@ -57,7 +57,8 @@ def test_tensors_on_the_cpu_need_the_interpreter(monkeypatch):
 
 
 @needs_triton
-def test_what_has_no_equations_is_named():
+def test_what_has_no_equations_is_named(monkeypatch):
+    monkeypatch.setitem(SHAPES._items, "plugin", SHAPES["sigmoid"])
     engine = TritonEngine()
     assert engine.unsupported([layer()]) is None
     assert engine.unsupported([layer(), layer(model=Unknown)]) == "neuron unknown has no fused equations"
