@@ -19,7 +19,12 @@ SIGMOID = Surrogate("sigmoid", 5.0)
 
 @dataclass(frozen=True)
 class Case:
-    """A problem: a stack of layers of random weights on random inputs."""
+    """A problem: a stack of layers of random weights on random inputs.
+
+    Attributes:
+        counted: whether the loss depends on the numbers of spikes; without a readout it does in any case.
+        fixed: whether time constants take no gradient.
+    """
 
     batch: int = 3
     steps: int = 10
@@ -34,6 +39,8 @@ class Case:
     outputs: int = 4
     inputs: str = "events"  # events, dense or current
     initial: bool = False
+    counted: bool = True
+    fixed: bool = False
     gain: float = 0.5
     rate: float = 0.2
     dtype: torch.dtype = torch.float32
@@ -62,6 +69,8 @@ def random_cases(
         outputs=st.integers(0, 5),
         inputs=st.sampled_from(["events", "dense"]),
         initial=st.booleans(),
+        counted=st.booleans(),
+        fixed=st.booleans(),
     )
 
 
@@ -138,16 +147,22 @@ class Problem:
         return layers
 
     def run(self, engine: Engine) -> tuple[ScanResult, dict[str, Tensor]]:
-        """Results and the gradient of every leaf."""
-        leaves = {name: leaf.clone().requires_grad_() for name, leaf in self.leaves.items()}
+        """Results and the gradient of every leaf that takes one."""
+        constants = ("constant", "decay") if self.case.fixed else ()
+        leaves = {
+            name: leaf.clone().requires_grad_(not name.startswith(constants)) for name, leaf in self.leaves.items()
+        }
         inputs = EventBatch.from_dense(self.counts) if self.case.inputs == "events" else leaves["inputs"]
         readout = Readout(leaves["readout"], leaves["decay_mem"], leaves["decay_syn"]) if self.case.outputs else None
         result = engine.scan(inputs, self.layers(leaves), readout, record=True)
-        loss = sum((c * g).sum() for c, g in zip(result.counts, self.count_gradients, strict=True))
+        loss = torch.zeros((), device=self.device)
+        if self.case.counted or result.output is None:
+            loss = loss + sum((c * g).sum() for c, g in zip(result.counts, self.count_gradients, strict=True))
         if result.output is not None:
             loss = loss + (result.output * self.output_gradient).sum()
         loss.backward()
-        return result, {name: torch.zeros_like(x) if x.grad is None else x.grad for name, x in leaves.items()}
+        taking = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
+        return result, {name: torch.zeros_like(x) if x.grad is None else x.grad for name, x in taking.items()}
 
 
 def compare(case: Case, engine: Engine, seed: int, tolerance: float, device: str = "cpu") -> ScanResult:

@@ -126,11 +126,20 @@ def test_shapes(case, surrogate):
 
 @pytest.mark.parametrize("share", [1, 8, 10**9], ids=lambda share: f"listed up to 1 in {share}")
 @pytest.mark.parametrize("cutoff", [1e-3, 0.3])
-def test_active_places_are_listed_or_there_are_too_many(share, cutoff):
+@pytest.mark.parametrize("counted", [True, False])
+def test_active_places_are_listed_or_there_are_too_many(share, cutoff, counted):
     surrogate = Surrogate("multi_gaussian", 10.0, 0.3, cutoff=cutoff)
     case = exactly(sizes=(20, 31), steps=63, batch=19, gain=1.0, detach_reset=True, surrogate=surrogate)
-    with patch.object(scan, "LISTED_SHARE", share):
+    case, listed = replace(case, counted=counted, fixed=True), []
+    made = scan.Scan.forward
+
+    def forward(self, *arguments):
+        made(self, *arguments)
+        listed.extend(self.active[block].pointer[0, 0] == 0 for block in self.blocks)
+
+    with patch.object(scan, "LISTED_SHARE", share), patch.object(scan.Scan, "forward", forward):
         assert 0.02 < agree(case).active[0] < 0.9
+    assert all(listed) if share == 1 else share == 8 or not any(listed)
 
 
 def test_more_neurons_than_two_bytes_can_number():
