@@ -71,7 +71,7 @@ def page(contents: Sequence[Content]) -> str:
     """Return the page as Markdown."""
     head = ["experiment", "shows", "published", "ours, test [%]", "command", "seeds", "data set", "time"]
     lines = [cells for content in contents for cells in _summary(content)]
-    parts = [HEAD, _table(head, lines)]
+    parts = [HEAD, _table(head, lines), *_total(contents)]
     for content in contents:
         parts += _section(content)
     return "\n\n".join(parts) + "\n"
@@ -91,6 +91,19 @@ def _summary(content: Content) -> Iterator[list[str]]:
     if not row.parts:
         measured = "see below" if content.bench else UNMEASURED
         yield [*told, measured, f"`snnrun reproduce {row.name}`", "", "generated", ""]
+
+
+def _total(contents: Sequence[Content]) -> Iterator[str]:
+    """How long it all takes, where anything is on record."""
+    times = {content.row.name: sum(run.figure("seconds") for run in content.everything) for content in contents}
+    times = {name: seconds for name, seconds in times.items() if seconds > 0}
+    if times:
+        longest = max(times, key=times.__getitem__)
+        yield (
+            f"The times of all lines add up to {sum(times.values()) / 3600:.1f} hours, those of the longest row, "
+            f"[`{longest}`](#{longest}), to {_duration(times[longest])}. They are of runs two at a time, each with one of "
+            "two cores, so that half as much passes on the clock."
+        )
 
 
 def headline(row: Row, runs: Sequence[Run]) -> str:
