@@ -37,10 +37,11 @@ Each row is a command; `snnrun reproduce` runs them all, and `snnrun reproduce R
 from a run: `results/*.csv` has a line for each, with seed, status and commit, and this page is made of those alone.
 
 Accuracies are in %, mean ± standard deviation over seeds (how many is in brackets). A seed draws weights, batches and,
-where speakers are named, those held out for validation. The best epoch is chosen on validation data, and the test set
-judged once, with that epoch's weights. One setting is called better than another only where a paired comparison over
-{FEWEST_PAIRS} seeds or more says so: the 95 % interval of the mean difference (Student's t) leaves out 0. Intervals are
-for one comparison each and not corrected for their number. Time is that of all runs of a line together.
+where speakers are named, those held out for validation. The best epoch is chosen on validation data, the last one where
+nothing was held out, and the test set judged once, with that epoch's weights. One setting is called better than another
+only where a paired comparison over {FEWEST_PAIRS} seeds or more says so: the 95 % interval of the mean difference
+(Student's t) leaves out 0. Intervals are for one comparison each and not corrected for their number. Time is that of
+all runs of a line together.
 
 All of it was computed on a CPU."""
 
@@ -101,8 +102,8 @@ def _total(contents: Sequence[Content]) -> Iterator[str]:
         longest = max(times, key=times.__getitem__)
         yield (
             f"The times of all lines add up to {sum(times.values()) / 3600:.1f} hours, those of the longest row, "
-            f"[`{longest}`](#{longest}), to {_duration(times[longest])}. They are of runs two at a time, each with one of "
-            "two cores, so that half as much passes on the clock."
+            f"[`{longest}`](#{longest}), to {_duration(times[longest])}. They are of runs two at a time, with one "
+            "of two cores each, so that half as much passes on the clock; some shared their core with other work."
         )
 
 

@@ -43,6 +43,11 @@ def test_another_number_in_a_run_is_another_page(record):
     assert page != record(sigmoid=[*sigmoid[:2], 0.713], atan=[0.5, 0.5, 0.5])
 
 
+def test_the_page_tells_how_long_all_of_it_takes(record):
+    page = record(sigmoid=[0.70, 0.72, 0.71], atan=[0.5, 0.5])
+    assert "add up to 0.1 hours, those of the longest row, [`surrogate_shapes`](#surrogate_shapes), to 8 min" in page
+
+
 FIVE = [0.70, 0.72, 0.71, 0.69, 0.73]
 
 
