@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from snnrun.report.figures import COLOURS, LINES, LOGARITHMIC_FROM, MARKERS, row
 from snnrun.report.groups import Group, Groups, Spread, full_key, group
 from snnrun.report.runs import Run, Value
 from snnrun.reproduce.page import Content
+from snnrun.reproduce.records import PART
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +40,19 @@ def draw(content: Content) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _options(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Value]]) -> Figure | None:
-    """A row a setting, a panel a measure."""
-    groups = group(runs)
+    """A row a setting, a panel a measure; `part_titles` says in words what each part is."""
+    groups = group(_titled(runs, asked["part_titles"]) if "part_titles" in asked else runs)
     measures = {title: scaled(name, _scale(name)) for name, title in asked["measures"].items() if _has(groups, name)}
     return rows(groups, measures) if measures else None
+
+
+def _titled(runs: Sequence[Run], titles: Mapping[str, str]) -> list[Run]:
+    """The runs with the title of their part in place of its name; a key that ends in .name is not written beside it."""
+    found = []
+    for run in runs:
+        config = {key: value for key, value in run.config.items() if key != PART}
+        found.append(replace(run, config=config | {"part.name": titles[str(run.config[PART])]}))
+    return found
 
 
 def _against(asked: Asked, runs: Sequence[Run], lines: Sequence[Mapping[str, Value]]) -> Figure | None:

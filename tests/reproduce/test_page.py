@@ -1,5 +1,6 @@
 """RESULTS.md says what results/*.csv say, and what they allow to be said."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,19 @@ def test_every_number_of_the_page_has_a_run_behind_it():
     assert page == results_page(list(read_rows(quick=False, roots={}).values()), ROOT), (
         "RESULTS.md is not what results/*.csv give; `snnrun reproduce --collect` makes it"
     )
+
+
+def test_every_accuracy_of_the_readme_is_on_the_page():
+    readme, page = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "RESULTS.md"))
+    told = re.findall(r"\d+\.\d ± \d+\.\d \(\d+\)", readme)
+    assert told
+    assert [accuracy for accuracy in told if accuracy not in page] == []
+
+
+def test_a_figure_that_titles_parts_titles_all_of_them():
+    for row in read_rows(quick=False, roots={}).values():
+        for figure in row.figures:
+            assert not set(figure.get("part_titles", {})) ^ {part.name for part in row.parts if "part_titles" in figure}
 
 
 def test_another_number_in_a_run_is_another_page(record):
