@@ -12,7 +12,7 @@ from snnrun.report.compare import Comparison, compare
 from snnrun.report.groups import Groups, Spread, group, shown
 from snnrun.report.page import percent
 from snnrun.report.runs import Run, Value
-from snnrun.reproduce.records import PART
+from snnrun.reproduce.records import DEVICE, PART
 from snnrun.reproduce.rows import BUNDLED, Part, Row
 
 MARK = "<!-- made by `snnrun reproduce` from results/*.csv -->"
@@ -20,6 +20,7 @@ TEST, VALID, UNSEEN = "accuracy/test", "accuracy/valid_best", "accuracy/test_uns
 FEWEST_PAIRS = 5
 MOST_LISTED = 4
 UNMEASURED = "not measured here"
+KINDS = {"cpu": "a CPU", "cuda": "a GPU"}
 HOW_TO_GET = {
     "shd": "The Spiking Heidelberg Digits (zenkelab.org/datasets): `snnrun data fetch shd`, then "
     "`snnrun reproduce {row} shd=DIR`, where DIR holds shd_train.h5 and shd_test.h5.",
@@ -41,9 +42,7 @@ where speakers are named, those held out for validation. The best epoch is chose
 nothing was held out, and the test set judged once, with that epoch's weights. One setting is called better than another
 only where a paired comparison over {FEWEST_PAIRS} seeds or more says so: the 95 % interval of the mean difference
 (Student's t) leaves out 0. Intervals are for one comparison each and not corrected for their number. Time is that of
-all runs of a line together.
-
-All of it was computed on a CPU."""
+all runs of a line together."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def page(contents: Sequence[Content]) -> str:
     """Return the page as Markdown."""
     head = ["experiment", "shows", "published", "ours, test [%]", "command", "seeds", "data set", "time"]
     lines = [cells for content in contents for cells in _summary(content)]
-    parts = [HEAD, _table(head, lines), *_total(contents)]
+    parts = [HEAD, _table(head, lines), *_circumstances(contents)]
     for content in contents:
         parts += _section(content)
     return "\n\n".join(parts) + "\n"
@@ -94,16 +93,21 @@ def _summary(content: Content) -> Iterator[list[str]]:
         yield [*told, measured, f"`snnrun reproduce {row.name}`", "", "generated", ""]
 
 
-def _total(contents: Sequence[Content]) -> Iterator[str]:
-    """How long it all takes, where anything is on record."""
+def _circumstances(contents: Sequence[Content]) -> Iterator[str]:
+    """On what it was computed and how long it took, as far as that is on record."""
+    devices = {run.results.get(DEVICE) for content in contents for run in content.everything}
+    devices |= {line.get(DEVICE) for content in contents for line in content.bench}
+    names = sorted({KINDS.get(str(device).partition(":")[0], str(device)) for device in devices - {None}})
+    if names:
+        unmeasured = "" if KINDS["cuda"] in names else f"; on {KINDS['cuda']}: {UNMEASURED}"
+        yield f"All of it was computed on {' and '.join(names)}{unmeasured}."
     times = {content.row.name: sum(run.figure("seconds") for run in content.everything) for content in contents}
     times = {name: seconds for name, seconds in times.items() if seconds > 0}
     if times:
         longest = max(times, key=times.__getitem__)
         yield (
             f"The times of all lines add up to {sum(times.values()) / 3600:.1f} hours, those of the longest row, "
-            f"[`{longest}`](#{longest}), to {_duration(times[longest])}. They are of runs two at a time, with one "
-            "of two cores each, so that half as much passes on the clock; some shared their core with other work."
+            f"[`{longest}`](#{longest}), to {_duration(times[longest])}; runs that went side by side count one by one."
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from snnrun.report.groups import SEED, shown, varied_keys
 from snnrun.report.runs import Run, Value
 
-PART, FOLDER, STATUS, COMMIT = "part", "run", "status", "commit"
+PART, FOLDER, STATUS, COMMIT, DEVICE = "part", "run", "status", "commit", "device"
 DATASET = "dataset.name"
 SECTIONS = ("accuracy", "loss", "rate_hz", "cosine", "tau_fits")
 ALONE = ("epochs", "best_epoch", "seconds", "parameters")
@@ -30,6 +30,7 @@ def lines_of(part: str, runs: Sequence[Run]) -> list[Line]:
     lines = []
     for run in runs:
         line = {PART: part, FOLDER: "/".join(run.path.parts[-2:]), STATUS: run.status, COMMIT: _commit(run.path)}
+        line |= {DEVICE: str(run.results.get(DEVICE, ""))}
         line |= {key: shown(run.config[key]) for key in own if key in run.config}
         lines.append(line | {name: repr(value) for name, value in figures_of(run).items()})
     return lines
@@ -128,11 +129,11 @@ def _commit(folder: Path) -> str:
 
 def _run(line: Line) -> Run:
     config: dict[str, Value] = {}
-    results: dict[str, Any] = {STATUS: line[STATUS]}
+    results: dict[str, Any] = {name: line[name] for name in (STATUS, DEVICE) if name in line}
     for column, text in line.items():
         if _is_figure(column):
             _put(results, column, float(text))
-        elif column not in (FOLDER, STATUS, COMMIT):
+        elif column not in (FOLDER, STATUS, COMMIT, DEVICE):
             config[column] = text if column == PART else _value(text)
     return Run(Path(line[FOLDER]), config, [PART], results)
 
@@ -143,7 +144,7 @@ def _is_figure(column: str) -> bool:
 
 def _order(column: str) -> tuple[int, str]:
     """Where a column stands: what the run is, its keys in their order, its figures, those first that most ask for."""
-    first = (PART, FOLDER, STATUS, COMMIT)
+    first = (PART, FOLDER, STATUS, COMMIT, DEVICE)
     if column in first:
         return first.index(column), ""
     if not _is_figure(column):

@@ -46,8 +46,8 @@ def test_every_accuracy_of_the_readme_is_on_the_page():
 
 def test_a_figure_that_titles_parts_titles_all_of_them():
     for row in read_rows(quick=False, roots={}).values():
-        for figure in row.figures:
-            assert not set(figure.get("part_titles", {})) ^ {part.name for part in row.parts if "part_titles" in figure}
+        for titles in (figure["part_titles"] for figure in row.figures if "part_titles" in figure):
+            assert list(titles) == [part.name for part in row.parts]
 
 
 def test_another_number_in_a_run_is_another_page(record):
@@ -59,7 +59,26 @@ def test_another_number_in_a_run_is_another_page(record):
 
 def test_the_page_tells_how_long_all_of_it_takes(record):
     page = record(sigmoid=[0.70, 0.72, 0.71], atan=[0.5, 0.5])
+    assert "All of it was computed on" not in page  # these lines do not say where
     assert "add up to 0.1 hours, those of the longest row, [`surrogate_shapes`](#surrogate_shapes), to 8 min" in page
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        (["cpu", "cpu"], "computed on a CPU; on a GPU: not measured here."),
+        (["cuda", "cpu"], "computed on a CPU and a GPU."),
+        (["cuda:1", "cuda:0"], "computed on a GPU."),
+    ],
+)
+def test_the_page_tells_what_computed_it(tmp_path, devices, told):
+    lines = [
+        {"part": "lecture", "run": f"1/{seed}", "status": "done", "device": device, "seed": str(seed)}
+        for seed, device in enumerate(devices)
+    ]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "lecture.csv").write_text(as_csv(lines))
+    assert f"All of it was {told}\n" in results_page([read_rows(quick=False, roots={})["lecture"]], tmp_path)
 
 
 FIVE = [0.70, 0.72, 0.71, 0.69, 0.73]
