@@ -59,13 +59,13 @@ def cached(key: str, parse: Callable[[], SpikeFile]) -> SpikeFile:
         return restore(file)
     spikes = parse()
     with contextlib.suppress(OSError, DamagedError):
-        write_whole(path, lambda file: save(spikes, file))
+        write_shared(path, lambda file: save(spikes, file))
         with open(path, "rb") as file:
             return restore(file)
     return spikes
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_shared(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let a file appear with what `write` puts into it, whole or not at all, whoever else writes it at the same time.
 
     Raises OSError.

@@ -18,7 +18,7 @@ import numba
 from numba.core import caching
 from numba.core.serialize import dumps
 
-from snnrun.data.cache import folder, write_whole
+from snnrun.data.cache import folder, write_shared
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class _Files:
 
     def save(self, key: object, data: object) -> None:
         """Keep `data` under `key`, whole or not at all."""
-        write_whole(self._path(key), lambda file: file.write(dumps(data)))
+        write_shared(self._path(key), lambda file: file.write(dumps(data)))
 
     def _path(self, key: object) -> Path:
         return self._where / f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
