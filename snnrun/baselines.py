@@ -3,6 +3,7 @@
 They are trained by backpropagation as everything else; of a configuration they use what is not about spiking neurons.
 """
 
+from abc import ABC, abstractmethod
 from typing import cast
 
 import torch
@@ -15,15 +16,15 @@ from snnrun.network import LinearReadout, Network, NetworkOutput, build_network,
 from snnrun.readouts import Scores
 
 
-class Baseline(Network):
+class Baseline(Network, ABC):
     """A network without hidden layers that spike. `scores` returns (batch, classes)."""
 
     def __init__(self, config: Config, readout: LinearReadout, reduction: Scores) -> None:
         super().__init__((), readout, reduction, build_surrogate(config))
 
+    @abstractmethod
     def scores(self, inputs: EventBatch) -> Tensor:
         """The logits of a batch, (batch, classes)."""
-        raise NotImplementedError
 
     def forward(self, inputs: EventBatch, engine: Engine, record: bool = False) -> NetworkOutput:
         """Run a batch of spike trains through the network, in torch whatever the engine; no spikes are counted."""

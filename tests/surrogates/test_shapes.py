@@ -36,13 +36,7 @@ def test_derivative_is_that_of_the_primitive(name: str, scale: str, beta: float,
 @pytest.mark.parametrize(
     ("name", "beta", "gamma", "scale", "text"),
     [
-        (
-            "exponential",
-            2.0,
-            5e-324,
-            "none",
-            "beta=2, surrogate.gamma=4.94066e-324: the height of",
-        ),
+        ("exponential", 2.0, 5e-324, "none", "beta=2, surrogate.gamma=4.94066e-324: the height of"),
         ("triangle", 1.0, 1e-31, "peak", "the height of triangle would be 1.0e-31; allowed are 1e-30 to 1e+30"),
         ("boxcar", 1e31, 1.0, "none", "the height of boxcar would be 1.0e+31"),
         ("superspike", 1e31, 1.0, "area", "the scale of superspike would be 5.0e+30"),
