@@ -24,8 +24,7 @@ def environment(device: str, engine: str) -> dict[str, Any]:
 
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        # Hydra is given "snnrun train" as the name of the program.
-        "command": shlex.join([*Path(sys.argv[0]).name.split(), *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "folder": os.getcwd(),
         "engine": engine,
         "device": device,

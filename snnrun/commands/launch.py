@@ -46,6 +46,7 @@ def run(plan: Plan, folder: Path, line: Line) -> int:
     failures: list[SnnrunError] = []
 
     def task(container: DictConfig) -> float:
+        sys.argv = ["snnrun", "train", *_config_dir(line), *line.words]  # as typed, and no longer what Hydra was given
         # Hydra prints a message of its own for an exception that leaves the task, so none does.
         try:
             return _job(container, list(line.words))
@@ -85,8 +86,7 @@ def _command_line(line: Line, arguments: list[str]) -> Iterator[None]:
     """Hydra reads its arguments from sys.argv, and reports errors its own way unless told to raise them."""
     register_resolvers()
     before = sys.argv
-    extra = ["--config-dir", str(line.config_dir)] if line.config_dir else []
-    sys.argv = ["snnrun train", *extra, *arguments]
+    sys.argv = ["snnrun train", *_config_dir(line), *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
@@ -95,6 +95,10 @@ def _command_line(line: Line, arguments: list[str]) -> Iterator[None]:
     finally:
         sys.argv = before
         del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _config_dir(line: Line) -> list[str]:
+    return ["--config-dir", str(line.config_dir)] if line.config_dir else []
 
 
 def _quoted(path: Path) -> str:

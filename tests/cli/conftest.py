@@ -17,7 +17,7 @@ import json, logging, sys, types
 
 def run(config, folder, overrides):
     print(f"training {config.surrogate.name} beta={config.beta} seed={config.seed}")
-    logging.getLogger("stand_in").info("a line for the log")
+    logging.getLogger("stand_in").info("a line for the log, called as %s", sys.argv)
     if config.seed == 13:
         raise ValueError("thirteen")
     if config.seed == 14:

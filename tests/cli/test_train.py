@@ -1,5 +1,6 @@
 """`snnrun train` from outside: folders, exit codes, messages, sweeps."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -25,6 +26,18 @@ def test_a_run_ends_with_its_folder(snnrun, tmp_path):
     assert contents(folder) == {"train.log", "config.yaml", "overrides.yaml", "results.json"}  # nothing of Hydra's own
     assert "a line for the log" in (folder / "train.log").read_text()
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["name=my run", "seed=3"], ["--config-dir", "more", "beta=2"], ["-m", "beta=2,3"]]
+)
+def test_training_sees_the_command_as_it_was_typed(snnrun, tmp_path, words):
+    (tmp_path / "more").mkdir()
+    assert snnrun("train", *words).returncode == 0
+    for log in tmp_path.glob("outputs/**/train.log"):
+        (program, *called) = ast.literal_eval(log.read_text().partition("called as ")[2].splitlines()[0])
+        assert (Path(program).name, called) == ("snnrun", ["train", *words])
+    assert list(tmp_path.glob("outputs/**/train.log"))
 
 
 def test_two_runs_have_two_folders(snnrun):

@@ -33,7 +33,7 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_environment_has_what_numbers_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["snnrun train", "tags=[a, b]"])  # as Hydra is given it
+    monkeypatch.setattr("sys.argv", ["/usr/bin/snnrun", "train", "tags=[a, b]"])
     found = environment("cpu", "reference")
     assert found["command"] == "snnrun train 'tags=[a, b]'"
     assert {"python", "torch", "numpy", "snnrun"} <= set(found["versions"])
