@@ -57,8 +57,8 @@ def markdown(
             "\n".join([*failed, *(f"- {line}" for line in problems)]),
         ]
     parts.append(
-        "The epoch was chosen on validation data, and is the last where nothing was held out; the test data were judged "
-        "once, with its weights."
+        "The epoch was chosen on validation data, and is the last where nothing was held out; the test data were "
+        "judged once, with its weights."
     )
     return "\n\n".join(parts) + "\n"
 
