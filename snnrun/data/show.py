@@ -90,7 +90,7 @@ def _raster(axis: "Axes", part: EventSet, sample: int, duration: float, title: s
     axis.scatter(time / MICROSECONDS, unit, s=size, c="black", linewidths=0, rasterized=True)
     axis.set(xlim=(0, duration), ylim=(-0.5, part.channels - 0.5))
     axis.set_title(title, fontsize=9)
-    axis.set_xlabel("time (ms)", fontsize=7)
+    axis.set_xlabel("time [ms]", fontsize=7)
     axis.set_ylabel("channel", fontsize=7)
     axis.tick_params(labelsize=7)
 
@@ -99,7 +99,7 @@ def _rates(axis: "Axes", rates: NDArray[np.float64]) -> None:
     axis.plot(rates, np.arange(len(rates)), color="tab:blue", linewidth=0.8)
     axis.set(xlim=(0, None), ylim=(-0.5, len(rates) - 0.5))
     axis.set_title("all training samples", fontsize=9)
-    axis.set_xlabel("rate (Hz)", fontsize=7)
+    axis.set_xlabel("rate [Hz]", fontsize=7)
     axis.set_ylabel("channel", fontsize=7)
     axis.tick_params(labelsize=7)
 
