@@ -1,6 +1,7 @@
 """launcher=ray: tasks of a Ray cluster."""
 
 import multiprocessing
+import socket
 import time
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -17,6 +18,7 @@ from snnrun.sweeps.sharing import Machine, Place
 LOG = "ray.log"
 LOST = "the Ray cluster went away"
 STOPS_WITHIN_S = 15.0
+ANSWERS_WITHIN_S = 10.0
 
 
 class RayCluster:
@@ -99,6 +101,19 @@ def _wait_for_end(job: Job) -> None:
         time.sleep(0.1)
 
 
+def _expect_answer(address: str | None) -> None:
+    """Raise RunError where nobody answers at host:port, since Ray itself goes on asking for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto", say, of which Ray knows more
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:  # the latter: no such port
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(f"launcher=ray: no cluster: nobody answers at launcher.address={address}: {reason}") from None
+
+
 def open_pool(config: RayConfig, machine: Machine, folder: Path) -> RayCluster:
-    """The pool of launcher=ray."""
+    """The pool of launcher=ray; raises RunError where there is no cluster."""
+    _expect_answer(config.address)
     return RayCluster(config, machine, folder)

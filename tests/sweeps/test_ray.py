@@ -1,8 +1,9 @@
-"""launcher=ray on a real Ray of this machine: workers, one that is killed, and a cluster that goes away."""
+"""launcher=ray on a real Ray of this machine: workers, one that is killed, a cluster that goes away or is not there."""
 
 import csv
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -65,6 +66,17 @@ def test_a_cluster_of_two_workers(sweep):
     code, folder = sweep("launcher=ray", "launcher.jobs=2", "seed=1,2,3")
     assert code == 0
     assert [result["status"] for result in results(folder).values()] == ["done"] * 3
+
+
+def test_an_address_that_nobody_answers_is_told_at_once(start):
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{unheard.getsockname()[1]}"
+        process = start("launcher=ray", f"launcher.address={address}", "seed=1,2")
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    expected = f"error: launcher=ray: no cluster: nobody answers at launcher.address={address}: Connection refused"
+    assert expected in error.splitlines()
 
 
 @pytest.mark.parametrize("victim", ["gcs_server", "raylet/raylet"])
