@@ -108,7 +108,7 @@ def _expect_answer(address: str | None) -> None:
         return  # "auto", say, of which Ray knows more
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN_S).close()
-    except (OSError, OverflowError) as error:  # the latter: no such port
+    except (OSError, OverflowError, UnicodeError) as error:  # the latter two: no such port, no such name
         reason = getattr(error, "strerror", None) or error
         raise RunError(f"launcher=ray: no cluster: nobody answers at launcher.address={address}: {reason}") from None
 
